@@ -1,0 +1,317 @@
+//! Calls and replies, and the way between them and their wire forms.
+
+use crate::wire::{self, call, reply};
+use crate::{Code, Oid, Owner, Refusal, Revision, Value};
+use fnv::FnvHasher;
+use prost::Message as _;
+use std::hash::Hasher;
+use std::time::Duration;
+
+/// What happens to an object's changes when the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// On disk before the reply.
+    Durable,
+    /// In the log, but replies do not wait for the disk: a crash takes back the newest changes, and nothing else.
+    Relaxed,
+    /// Gone with the server.
+    Memory,
+}
+
+impl Durability {
+    /// Its name, as commands and messages write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Durability::Durable => "durable",
+            Durability::Relaxed => "relaxed",
+            Durability::Memory => "memory",
+        }
+    }
+
+    /// The durability of this name.
+    pub fn from_name(name: &str) -> Option<Durability> {
+        [Durability::Durable, Durability::Relaxed, Durability::Memory]
+            .into_iter()
+            .find(|d| d.name() == name)
+    }
+
+    /// Its wire number.
+    pub const fn to_wire(self) -> i32 {
+        match self {
+            Durability::Durable => wire::Durability::Durable as i32,
+            Durability::Relaxed => wire::Durability::Relaxed as i32,
+            Durability::Memory => wire::Durability::Memory as i32,
+        }
+    }
+
+    /// The durability with this wire number; `None` where it is unspecified or unknown.
+    pub fn from_wire(number: i32) -> Option<Durability> {
+        match wire::Durability::try_from(number).ok()? {
+            wire::Durability::Unspecified => None,
+            wire::Durability::Durable => Some(Durability::Durable),
+            wire::Durability::Relaxed => Some(Durability::Relaxed),
+            wire::Durability::Memory => Some(Durability::Memory),
+        }
+    }
+}
+
+/// What a caller asks of an object that it opens by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenOptions {
+    /// Absent: whatever the object has, or the server's default where it is created.
+    pub durability: Option<Durability>,
+    /// `Some(true)`: it must exist; `Some(false)`: it must not.
+    pub exists: Option<bool>,
+    /// The kind's own creation options.
+    pub options: Vec<(String, Value)>,
+}
+
+/// Opens an object by its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// The kind that the caller takes it for.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// Options of its creation, compared with the object's own where it exists.
+    pub options: OpenOptions,
+}
+
+/// Which object a call is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// One that an earlier reply named.
+    Oid(Oid),
+    /// One by name; boxed, because calls by identity are the many.
+    Open(Box<Open>),
+}
+
+/// One method, with its arguments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Call {
+    /// The method's name.
+    pub method: String,
+    /// Positional arguments.
+    pub arguments: Vec<Value>,
+    /// Named arguments.
+    pub named: Vec<(String, Value)>,
+}
+
+/// The parts of a call's wire form, as [`Call::from_wire`] takes it apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The call's number in its lane.
+    pub sequence: u64,
+    /// The object.
+    pub target: Target,
+    /// Method and arguments.
+    pub call: Call,
+    /// How long it may wait; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// The thread or task that calls.
+    pub owner: Owner,
+}
+
+impl Call {
+    /// A call with positional arguments.
+    pub fn new(method: impl Into<String>, arguments: impl Into<Vec<Value>>) -> Call {
+        Call {
+            method: method.into(),
+            arguments: arguments.into(),
+            named: Vec::new(),
+        }
+    }
+
+    /// Adds a named argument.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Call {
+        self.named.push((name.into(), value.into()));
+        self
+    }
+
+    /// A 64-bit FNV-1a hash of object, method and arguments, but not of sequence, owner or time-out: what tells the same
+    /// call sent again from another call under the same number.
+    pub fn fingerprint(&self, target: &Target) -> u64 {
+        let mut hasher = FnvHasher::default();
+        match target {
+            Target::Oid(oid) => hasher.write_u64(oid.0.to_le()),
+            Target::Open(open) => {
+                for part in [&open.kind, &open.name] {
+                    hasher.write(part.as_bytes());
+                    hasher.write_u8(0xff);
+                }
+            }
+        }
+        hasher.write(self.method.as_bytes());
+        hasher.write_u8(0xff);
+        let mut scratch = Vec::new();
+        let mut write = |value: &Value| match value {
+            // The many: no buffer for them.
+            Value::Int(number) => hasher.write_u64(number.cast_unsigned().to_le()),
+            Value::Text(text) => hasher.write(text.as_bytes()),
+            other => {
+                scratch.clear();
+                other.encode(&mut scratch).expect("a vector grows");
+                hasher.write(&scratch);
+            }
+        };
+        self.arguments.iter().for_each(&mut write);
+        for (name, value) in &self.named {
+            write(&Value::Text(name.clone()));
+            write(value);
+        }
+        hasher.finish()
+    }
+
+    /// The wire form.
+    pub fn into_wire(
+        self,
+        sequence: u64,
+        target: Target,
+        timeout: Option<Duration>,
+        owner: Owner,
+    ) -> wire::Call {
+        wire::Call {
+            sequence,
+            target: Some(match target {
+                Target::Oid(oid) => call::Target::Oid(oid.0),
+                Target::Open(open) => call::Target::Open(open.into_wire()),
+            }),
+            method: self.method,
+            arguments: self.arguments,
+            named: named_into_wire(self.named),
+            timeout_ms: timeout
+                .map(|t| u64::try_from(t.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)),
+            owner: owner.0,
+        }
+    }
+
+    /// Takes a wire form apart.
+    ///
+    /// # Errors
+    /// `BadArguments` if the target is missing or a named argument has no value.
+    pub fn from_wire(wire: wire::Call) -> Result<Received, Refusal> {
+        let target = match wire.target {
+            Some(call::Target::Oid(oid)) => Target::Oid(Oid(oid)),
+            Some(call::Target::Open(open)) => Target::Open(Box::new(Open::from_wire(open)?)),
+            None => return Err(Refusal::new(Code::BadArguments, "the call names no object")),
+        };
+        Ok(Received {
+            sequence: wire.sequence,
+            target,
+            call: Call {
+                method: wire.method,
+                arguments: wire.arguments,
+                named: if wire.named.is_empty() {
+                    Vec::new()
+                } else {
+                    named_from_wire(wire.named)?
+                },
+            },
+            timeout: wire.timeout_ms.map(Duration::from_millis),
+            owner: Owner(wire.owner),
+        })
+    }
+}
+
+fn named_into_wire(named: Vec<(String, Value)>) -> Vec<wire::Named> {
+    named
+        .into_iter()
+        .map(|(name, value)| wire::Named {
+            name,
+            value: Some(value),
+        })
+        .collect()
+}
+
+fn named_from_wire(named: Vec<wire::Named>) -> Result<Vec<(String, Value)>, Refusal> {
+    named
+        .into_iter()
+        .map(|named| match named.value {
+            Some(value) => Ok((named.name, value)),
+            None => Err(Refusal::new(
+                Code::BadArguments,
+                format!("the argument \"{}\" has no value", named.name),
+            )),
+        })
+        .collect()
+}
+
+impl Open {
+    fn into_wire(self) -> wire::Open {
+        wire::Open {
+            kind: self.kind,
+            name: self.name,
+            durability: self.options.durability.map(Durability::to_wire),
+            exists: self.options.exists,
+            options: named_into_wire(self.options.options),
+        }
+    }
+
+    fn from_wire(wire: wire::Open) -> Result<Open, Refusal> {
+        Ok(Open {
+            kind: wire.kind,
+            name: wire.name,
+            options: OpenOptions {
+                durability: wire.durability.and_then(Durability::from_wire),
+                exists: wire.exists,
+                options: named_from_wire(wire.options)?,
+            },
+        })
+    }
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// What the method returned, or why it was refused.
+    pub result: Result<Value, Refusal>,
+    /// The object's newest revision when this was decided; 0 if no object was reached.
+    pub revision: Revision,
+    /// Is this the remembered reply to a call that was sent again?
+    pub remembered: bool,
+    /// The object that the call reached, if it was opened by name and exists.
+    pub oid: Option<Oid>,
+}
+
+impl Reply {
+    /// The wire form.
+    pub fn into_wire(self, sequence: u64) -> wire::Reply {
+        wire::Reply {
+            sequence,
+            result: Some(match self.result {
+                Ok(value) => reply::Result::Value(value),
+                Err(refusal) => reply::Result::Refusal(wire::Refusal {
+                    code: refusal.code as u32,
+                    message: refusal.message,
+                }),
+            }),
+            revision: self.revision.0,
+            remembered: self.remembered,
+            oid: self.oid.map_or(0, |oid| oid.0),
+        }
+    }
+
+    /// Takes a wire form apart: the call's number and its reply. A refusal of a code that this version does not know
+    /// reads as `Internal`, with the code in its message.
+    pub fn from_wire(wire: wire::Reply) -> (u64, Reply) {
+        let result = match wire.result {
+            Some(reply::Result::Value(value)) => Ok(value),
+            Some(reply::Result::Refusal(refusal)) => Err(match Code::from_number(refusal.code) {
+                Some(code) => Refusal::new(code, refusal.message),
+                None => Refusal::new(
+                    Code::Internal,
+                    format!("refusal {}: {}", refusal.code, refusal.message),
+                ),
+            }),
+            None => Ok(Value::Null),
+        };
+        let reply = Reply {
+            result,
+            revision: Revision(wire.revision),
+            remembered: wire.remembered,
+            oid: (wire.oid != 0).then_some(Oid(wire.oid)),
+        };
+        (wire.sequence, reply)
+    }
+}

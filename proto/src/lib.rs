@@ -1,0 +1,23 @@
+//! The wire protocol of commonhold and the types that every room shares.
+//!
+//! [`wire`] is generated from `commonhold.proto`; everything else here is the vocabulary of the engine and the clients:
+//! values, calls, replies, refusals, rows and changes. This crate does no I/O.
+
+mod call;
+mod disk;
+mod id;
+mod refusal;
+mod row;
+pub mod value;
+pub mod wire;
+
+pub use call::{Call, Durability, Open, OpenOptions, Received, Reply, Target};
+pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
+pub use refusal::{Code, Refusal};
+pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows};
+pub use value::{Opaque, Reference, Value};
+
+/// The protocol's major version: peers of another one are refused.
+pub const PROTOCOL_MAJOR: u32 = 1;
+/// The protocol's minor version: higher ones add what older peers may ignore.
+pub const PROTOCOL_MINOR: u32 = 0;

@@ -1,0 +1,160 @@
+//! Rows and changes: what objects are made of, what the log keeps, what is replayed and sent to watchers.
+
+use crate::{Call, Oid, OperationId, Reply, Revision, ServerTime, SessionId, Value};
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::fmt;
+
+/// A row's key within its object: bytes, in an order and of a form that the kind chooses.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey(pub Bytes);
+
+impl RowKey {
+    /// The key of an object that has one row.
+    pub const EMPTY: RowKey = RowKey(Bytes::new());
+
+    /// A key that is known when the program is written.
+    pub const fn of(key: &'static str) -> RowKey {
+        RowKey(Bytes::from_static(key.as_bytes()))
+    }
+}
+
+impl From<Vec<u8>> for RowKey {
+    fn from(key: Vec<u8>) -> RowKey {
+        RowKey(key.into())
+    }
+}
+
+impl AsRef<[u8]> for RowKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RowKey({})", self.0.escape_ascii())
+    }
+}
+
+/// One step of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// Writes a row, whether or not it was there.
+    Put {
+        /// The row.
+        key: RowKey,
+        /// Its whole new value.
+        value: Value,
+        /// The session whose lease the row ends with.
+        lent: Option<SessionId>,
+        /// When it lapses.
+        expires: Option<ServerTime>,
+    },
+    /// Deletes a row, if it is there.
+    Delete {
+        /// The row.
+        key: RowKey,
+    },
+    /// Deletes every row whose key begins so.
+    DeletePrefix {
+        /// The beginning; empty for all rows.
+        prefix: RowKey,
+    },
+}
+
+impl Row {
+    /// Writes a row that no lease and no time ends.
+    pub fn put(key: RowKey, value: Value) -> Row {
+        Row::Put {
+            key,
+            value,
+            lent: None,
+            expires: None,
+        }
+    }
+
+    /// Writes a row that ends with a session's lease.
+    pub fn lent(key: RowKey, value: Value, session: Option<SessionId>) -> Row {
+        Row::Put {
+            key,
+            value,
+            lent: session,
+            expires: None,
+        }
+    }
+
+    /// Deletes a row.
+    pub fn delete(key: RowKey) -> Row {
+        Row::Delete { key }
+    }
+
+    /// The row's key, or the prefix.
+    pub fn key(&self) -> &RowKey {
+        match self {
+            Row::Put { key, .. } | Row::Delete { key } => key,
+            Row::DeletePrefix { prefix } => prefix,
+        }
+    }
+
+    /// Does this write or delete the row of that key?
+    pub fn touches(&self, row: &RowKey) -> bool {
+        match self {
+            Row::Put { key, .. } | Row::Delete { key } => key == row,
+            Row::DeletePrefix { prefix } => row.0.starts_with(&prefix.0),
+        }
+    }
+}
+
+/// The rows of one object in one change, in the order in which they are applied.
+pub type Rows = SmallVec<[Row; 1]>;
+
+/// One object's share of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The object.
+    pub oid: Oid,
+    /// What happens to it.
+    pub rows: Rows,
+}
+
+/// The unit of atomicity everywhere: all of it is applied, logged, replayed and published, or nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Its place in the order of changes.
+    pub revision: Revision,
+    /// When it was decided.
+    pub at: ServerTime,
+    /// The operation that made it and what the operation gets if it is sent again; `None` for changes that the server
+    /// makes by itself and for calls without an id.
+    pub operation: Option<(OperationId, Outcome)>,
+    /// The objects it changes.
+    pub parts: SmallVec<[Part; 1]>,
+}
+
+/// What an operation that changed rows gets when it is sent again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// [`Call::fingerprint`] of the call, so that another call under the same number is noticed.
+    pub fingerprint: u64,
+    /// How far it came.
+    pub state: OutcomeState,
+    /// Every number of the lane below this was acknowledged when the change was made: their outcomes are of no use.
+    pub acknowledged_below: u64,
+}
+
+/// How far an operation came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutcomeState {
+    /// It was answered so.
+    Done(Reply),
+    /// It changed rows and then waited: it goes on from here and is never run from its start again.
+    Waiting {
+        /// The object.
+        oid: Oid,
+        /// What to ask when it may go on.
+        resume: Call,
+        /// What to ask if its time runs out; `None` refuses it.
+        on_deadline: Option<Call>,
+    },
+}

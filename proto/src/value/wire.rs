@@ -1,0 +1,286 @@
+//! The protobuf form of a value, read and written without a generated twin in between.
+//!
+//! The numbers are those of `message Value` in `commonhold.proto`; a test compares the bytes with what the generated
+//! descriptor makes of them. Nesting is bounded by prost's recursion limit here and by `DEPTH_MAX` at admission.
+
+use super::{Opaque, Reference, Value};
+use crate::Oid;
+use bytes::{Buf, BufMut, Bytes};
+use num_bigint::BigInt;
+use prost::encoding::{self, DecodeContext, WireType};
+use prost::{DecodeError, Message};
+
+const NULL: u32 = 1;
+const BOOL: u32 = 2;
+const INT: u32 = 3;
+const BIG_INT: u32 = 4;
+const FLOAT: u32 = 5;
+const TEXT: u32 = 6;
+const BYTES: u32 = 7;
+const LIST: u32 = 8;
+const TUPLE: u32 = 9;
+const DICT: u32 = 10;
+const SET: u32 = 11;
+const FROZENSET: u32 = 12;
+const REFERENCE: u32 = 13;
+const OPAQUE: u32 = 14;
+
+/// Shorter bytes are copied out of the buffer that they were read from.
+const COPY_BELOW: usize = 16 << 10;
+
+/// `message Values`.
+#[derive(Debug, Default)]
+struct Items(Vec<Value>);
+
+impl Message for Items {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        encoding::message::encode_repeated(1, &self.0, buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        match tag {
+            1 => encoding::message::merge_repeated(wire_type, &mut self.0, buf, ctx),
+            _ => encoding::skip_field(wire_type, tag, buf, ctx),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        encoding::message::encoded_len_repeated(1, &self.0)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn items_len(tag: u32, items: &[Value]) -> usize {
+    let len = encoding::message::encoded_len_repeated(1, items);
+    encoding::key_len(tag) + encoding::encoded_len_varint(len as u64) + len
+}
+
+fn encode_items(tag: u32, items: &[Value], buf: &mut impl BufMut) {
+    encoding::encode_key(tag, WireType::LengthDelimited, buf);
+    encoding::encode_varint(
+        encoding::message::encoded_len_repeated(1, items) as u64,
+        buf,
+    );
+    encoding::message::encode_repeated(1, items, buf);
+}
+
+fn pairs_inner_len(pairs: &[(Value, Value)]) -> usize {
+    pairs
+        .iter()
+        .map(|(k, v)| encoding::message::encoded_len(1, k) + encoding::message::encoded_len(1, v))
+        .sum()
+}
+
+fn merge_items(
+    wire_type: WireType,
+    buf: &mut impl Buf,
+    ctx: DecodeContext,
+) -> Result<Vec<Value>, DecodeError> {
+    let mut items = Items::default();
+    encoding::message::merge(wire_type, &mut items, buf, ctx)?;
+    Ok(items.0)
+}
+
+fn merge_pairs(
+    wire_type: WireType,
+    buf: &mut impl Buf,
+    ctx: DecodeContext,
+) -> Result<Vec<(Value, Value)>, DecodeError> {
+    let mut items = merge_items(wire_type, buf, ctx)?.into_iter();
+    let mut pairs = Vec::with_capacity(items.len() / 2);
+    while let Some(key) = items.next() {
+        pairs.push((
+            key,
+            items
+                .next()
+                .ok_or_else(|| invalid("a dict has a key without a value"))?,
+        ));
+    }
+    Ok(pairs)
+}
+
+/// prost keeps its constructor to itself; a failed merge of a known-bad field is its documented stand-in.
+fn invalid(description: &'static str) -> DecodeError {
+    #[expect(
+        deprecated,
+        reason = "the only way to make a DecodeError outside prost"
+    )]
+    DecodeError::new(description)
+}
+
+impl Message for Value {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        match self {
+            Value::Null => encoding::bool::encode(NULL, &true, buf),
+            Value::Bool(value) => encoding::bool::encode(BOOL, value, buf),
+            Value::Int(value) => encoding::sint64::encode(INT, value, buf),
+            Value::BigInt(value) => {
+                encoding::bytes::encode(BIG_INT, &value.to_signed_bytes_le(), buf)
+            }
+            Value::Float(value) => encoding::double::encode(FLOAT, value, buf),
+            Value::Text(value) => encoding::string::encode(TEXT, value, buf),
+            Value::Bytes(value) => encoding::bytes::encode(BYTES, value, buf),
+            Value::List(items) => encode_items(LIST, items, buf),
+            Value::Tuple(items) => encode_items(TUPLE, items, buf),
+            Value::Dict(pairs) => {
+                encoding::encode_key(DICT, WireType::LengthDelimited, buf);
+                encoding::encode_varint(pairs_inner_len(pairs) as u64, buf);
+                for (key, value) in pairs {
+                    encoding::message::encode(1, key, buf);
+                    encoding::message::encode(1, value, buf);
+                }
+            }
+            Value::Set(items) => encode_items(SET, items, buf),
+            Value::Frozenset(items) => encode_items(FROZENSET, items, buf),
+            Value::Reference(value) => encoding::message::encode(REFERENCE, &value.to_wire(), buf),
+            Value::Opaque(value) => encoding::message::encode(OPAQUE, &value.to_wire(), buf),
+        }
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        *self = match tag {
+            NULL => {
+                encoding::bool::merge(wire_type, &mut false, buf, ctx)?;
+                Value::Null
+            }
+            BOOL => {
+                let mut value = false;
+                encoding::bool::merge(wire_type, &mut value, buf, ctx)?;
+                Value::Bool(value)
+            }
+            INT => {
+                let mut value = 0;
+                encoding::sint64::merge(wire_type, &mut value, buf, ctx)?;
+                Value::Int(value)
+            }
+            BIG_INT => {
+                let mut value = Bytes::new();
+                encoding::bytes::merge(wire_type, &mut value, buf, ctx)?;
+                if value.len() > super::INT_BYTES_MAX + 1 {
+                    return Err(invalid("an int is larger than 64 KiB"));
+                }
+                Value::from_big_int(BigInt::from_signed_bytes_le(&value))
+            }
+            FLOAT => {
+                let mut value = 0.0;
+                encoding::double::merge(wire_type, &mut value, buf, ctx)?;
+                Value::Float(value)
+            }
+            TEXT => {
+                let mut value = String::new();
+                encoding::string::merge(wire_type, &mut value, buf, ctx)?;
+                Value::Text(value)
+            }
+            BYTES => {
+                let mut value = Bytes::new();
+                encoding::bytes::merge(wire_type, &mut value, buf, ctx)?;
+                // A short value must not keep the whole frame that it came in.
+                Value::Bytes(if value.len() < COPY_BELOW {
+                    Bytes::copy_from_slice(&value)
+                } else {
+                    value
+                })
+            }
+            LIST => Value::List(merge_items(wire_type, buf, ctx)?),
+            TUPLE => Value::Tuple(merge_items(wire_type, buf, ctx)?),
+            DICT => Value::Dict(merge_pairs(wire_type, buf, ctx)?),
+            SET => Value::Set(merge_items(wire_type, buf, ctx)?),
+            FROZENSET => Value::Frozenset(merge_items(wire_type, buf, ctx)?),
+            REFERENCE => {
+                let mut value = crate::wire::Reference::default();
+                encoding::message::merge(wire_type, &mut value, buf, ctx)?;
+                Value::Reference(value.into())
+            }
+            OPAQUE => {
+                let mut value = crate::wire::Opaque::default();
+                encoding::message::merge(wire_type, &mut value, buf, ctx)?;
+                Value::Opaque(Box::new(value.into()))
+            }
+            _ => return encoding::skip_field(wire_type, tag, buf, ctx),
+        };
+        Ok(())
+    }
+
+    fn encoded_len(&self) -> usize {
+        match self {
+            Value::Null => encoding::bool::encoded_len(NULL, &true),
+            Value::Bool(value) => encoding::bool::encoded_len(BOOL, value),
+            Value::Int(value) => encoding::sint64::encoded_len(INT, value),
+            Value::BigInt(value) => {
+                encoding::bytes::encoded_len(BIG_INT, &value.to_signed_bytes_le())
+            }
+            Value::Float(value) => encoding::double::encoded_len(FLOAT, value),
+            Value::Text(value) => encoding::string::encoded_len(TEXT, value),
+            Value::Bytes(value) => encoding::bytes::encoded_len(BYTES, value),
+            Value::List(items) => items_len(LIST, items),
+            Value::Tuple(items) => items_len(TUPLE, items),
+            Value::Dict(pairs) => {
+                let len = pairs_inner_len(pairs);
+                encoding::key_len(DICT) + encoding::encoded_len_varint(len as u64) + len
+            }
+            Value::Set(items) => items_len(SET, items),
+            Value::Frozenset(items) => items_len(FROZENSET, items),
+            Value::Reference(value) => encoding::message::encoded_len(REFERENCE, &value.to_wire()),
+            Value::Opaque(value) => encoding::message::encoded_len(OPAQUE, &value.to_wire()),
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = Value::Null;
+    }
+}
+
+impl Reference {
+    fn to_wire(&self) -> crate::wire::Reference {
+        crate::wire::Reference {
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            oid: self.oid.0,
+        }
+    }
+}
+
+impl From<crate::wire::Reference> for Reference {
+    fn from(wire: crate::wire::Reference) -> Reference {
+        Reference {
+            kind: wire.kind,
+            name: wire.name,
+            oid: Oid(wire.oid),
+        }
+    }
+}
+
+impl Opaque {
+    fn to_wire(&self) -> crate::wire::Opaque {
+        crate::wire::Opaque {
+            codec: self.codec.clone(),
+            bytes: self.bytes.clone(),
+            references: self.references.iter().map(Reference::to_wire).collect(),
+        }
+    }
+}
+
+impl From<crate::wire::Opaque> for Opaque {
+    fn from(wire: crate::wire::Opaque) -> Opaque {
+        Opaque {
+            codec: wire.codec,
+            bytes: wire.bytes,
+            references: wire.references.into_iter().map(Reference::from).collect(),
+        }
+    }
+}
