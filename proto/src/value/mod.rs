@@ -3,7 +3,19 @@
 //! They are Python's types, because the pickiest clients are Python's: integers of any size, tuples beside lists, sets
 //! that may be frozen. Everything else travels as [`Opaque`], which the server stores and never looks into.
 
+mod equal;
+mod key;
+pub mod number;
+pub mod path;
+mod repr;
+#[cfg(any(test, feature = "proptest"))]
+pub mod strategy;
 mod wire;
+
+pub use key::{KeyBuffer, KeyError};
+pub use number::NumberError;
+pub use path::PathError;
+pub use repr::Repr;
 
 use bytes::Bytes;
 use num_bigint::BigInt;
@@ -217,6 +229,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Value {
         Value::Text(value)
+    }
+}
+
+impl From<BigInt> for Value {
+    fn from(value: BigInt) -> Value {
+        Value::from_big_int(value)
     }
 }
 
