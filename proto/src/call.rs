@@ -2,6 +2,7 @@
 
 use crate::wire::{self, call, reply};
 use crate::{Code, Oid, Owner, Refusal, Revision, Value};
+use bytes::Bytes;
 use fnv::FnvHasher;
 use prost::Message as _;
 use std::hash::Hasher;
@@ -258,6 +259,13 @@ impl Open {
                 options: named_from_wire(wire.options)?,
             },
         })
+    }
+}
+
+impl wire::Reply {
+    /// The encoded form, for a reply that travels in parts.
+    pub fn to_bytes(&self) -> Bytes {
+        self.encode_to_vec().into()
     }
 }
 

@@ -254,6 +254,11 @@ impl Arguments {
         self.method.name
     }
 
+    /// Every argument that was given.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter().flatten()
+    }
+
     /// The argument of this name, if it was given. A name that the table lacks was never given.
     pub fn get(&self, name: &str) -> Option<&Value> {
         let at = self

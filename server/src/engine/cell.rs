@@ -1,0 +1,180 @@
+//! A cell: one object behind its lock, with what the engine knows about it.
+//!
+//! Lock order: the registry's table, then cells in the order of their oids, then a lane's state or a lease's rows, then
+//! the tail of the log. `state` guards everything that changes; the rest is fixed when the object is created.
+
+use super::waiting::Waiting;
+use crate::objects::{Kind, Object, Options};
+use crate::session::Lease;
+use commonhold_proto::{Durability, Oid, Revision, Row, RowKey, ServerTime};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// One object.
+pub(crate) struct Cell {
+    pub(super) oid: Oid,
+    pub(super) kind: &'static Kind,
+    /// Empty for anonymous ones.
+    pub(super) name: Box<str>,
+    pub(super) durability: Durability,
+    pub(super) options: Options,
+    pub(super) state: Mutex<State>,
+}
+
+/// What changes of an object.
+pub(super) struct State {
+    pub(super) object: Box<dyn Object>,
+    /// The newest revision that changed it.
+    pub(super) last: Revision,
+    /// A reply that looked at it leaves once this is durable.
+    pub(super) gate: Revision,
+    /// Deleted: an `Arc` may outlive the object.
+    pub(super) gone: bool,
+    /// The newest time anything was decided at: it never goes back within an object.
+    pub(super) at: ServerTime,
+    pub(super) waiting: Waiting,
+    /// Rows that end with a lease.
+    lent: BTreeMap<RowKey, Arc<Lease>>,
+    /// Rows that end at a time.
+    expires: BTreeMap<RowKey, ServerTime>,
+    due: BTreeSet<(ServerTime, RowKey)>,
+}
+
+impl Cell {
+    pub(super) fn new(
+        oid: Oid,
+        kind: &'static Kind,
+        name: &str,
+        durability: Durability,
+        options: Options,
+        object: Box<dyn Object>,
+    ) -> Cell {
+        let gate = if durability == Durability::Durable {
+            Revision(oid.0)
+        } else {
+            Revision(0)
+        };
+        let state = State {
+            object,
+            last: Revision(oid.0),
+            gate,
+            gone: false,
+            at: ServerTime(0),
+            waiting: Waiting::default(),
+            lent: BTreeMap::new(),
+            expires: BTreeMap::new(),
+            due: BTreeSet::new(),
+        };
+        Cell {
+            oid,
+            kind,
+            name: name.into(),
+            durability,
+            options,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Are its changes in the log?
+    pub(super) fn is_logged(&self) -> bool {
+        self.durability != Durability::Memory
+    }
+
+    /// As messages name it.
+    pub(super) fn title(&self) -> String {
+        if self.name.is_empty() {
+            format!("the {} {}", self.kind.name, self.oid)
+        } else {
+            format!("{} \"{}\"", self.kind.name, self.name)
+        }
+    }
+}
+
+impl State {
+    /// Applies one row, and keeps the indexes of what ends by itself. `lease_of` finds the lease of a session. False if
+    /// a row was lent to a lease that has ended: the caller sweeps that lease again.
+    pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) -> bool {
+        self.object.apply(row);
+        if !self.lent.is_empty() || !self.expires.is_empty() {
+            self.forget_ends(oid, row);
+        }
+        let Row::Put {
+            key, lent, expires, ..
+        } = row
+        else {
+            return true;
+        };
+        if let Some(at) = expires {
+            self.expires.insert(key.clone(), *at);
+            self.due.insert((*at, key.clone()));
+        }
+        match (lent, lease) {
+            (Some(session), Some(lease)) if lease.session == *session => {
+                self.lent.insert(key.clone(), Arc::clone(lease));
+                lease.lend(oid, key.clone())
+            }
+            _ => true,
+        }
+    }
+
+    fn forget_ends(&mut self, oid: Oid, row: &Row) {
+        match row {
+            Row::Put { key, .. } | Row::Delete { key } => self.forget_end(oid, key),
+            Row::DeletePrefix { prefix } => {
+                let range = (Bound::Included(prefix.clone()), Bound::Unbounded);
+                let keys: BTreeSet<RowKey> = self
+                    .lent
+                    .range(range.clone())
+                    .map(|(key, _)| key)
+                    .take_while(|key| key.0.starts_with(&prefix.0))
+                    .chain(
+                        self.expires
+                            .range(range)
+                            .map(|(key, _)| key)
+                            .take_while(|key| key.0.starts_with(&prefix.0)),
+                    )
+                    .cloned()
+                    .collect();
+                keys.iter().for_each(|key| self.forget_end(oid, key));
+            }
+        }
+    }
+
+    fn forget_end(&mut self, oid: Oid, key: &RowKey) {
+        if let Some(lease) = self.lent.remove(key) {
+            lease.give_back(oid, key);
+        }
+        if let Some(at) = self.expires.remove(key) {
+            self.due.remove(&(at, key.clone()));
+        }
+    }
+
+    /// Is this row lent under this lease?
+    pub(super) fn is_lent(&self, key: &RowKey, lease: &Arc<Lease>) -> bool {
+        self.lent
+            .get(key)
+            .is_some_and(|held| Arc::ptr_eq(held, lease))
+    }
+
+    /// A row that was due by then, if there is one.
+    pub(super) fn due(&self, now: ServerTime) -> Option<RowKey> {
+        self.due
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, key)| key.clone())
+    }
+
+    /// When the next row is due.
+    pub(super) fn next_due(&self) -> Option<ServerTime> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Forgets every lent row: the object is gone.
+    pub(super) fn release_all(&mut self, oid: Oid) {
+        for (key, lease) in std::mem::take(&mut self.lent) {
+            lease.give_back(oid, &key);
+        }
+    }
+}

@@ -1,0 +1,667 @@
+//! Executing a call: decide, apply, log, answer or park, wake.
+//!
+//! One door: calls from lanes, unary calls and waiting calls that are asked again all end in [`Engine::act`]. All of it
+//! is synchronous, on the thread that decoded the frame, under the cell's lock.
+
+use super::cell::{Cell, State};
+use super::faults::Fault;
+use super::timer::Due;
+use super::waiting::{ANY_MAX, Parked};
+use super::{Engine, caught};
+use crate::objects::{Arguments, Decision, Next, Operation, Until};
+use crate::session::{Lane, Lease, PARKED_MAX};
+use commonhold_proto::{
+    Change, Code, Oid, Outcome, OutcomeState, Owner, Part, Refusal, Reply, Revision, Rows, Value,
+};
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::smallvec;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+/// So many waiting calls are granted before the lock is let go for others.
+const GRANTS_A_HOLD: usize = 256;
+
+/// Who calls, and how the answer gets back.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) origin: Origin,
+    /// The call's number in its lane.
+    pub(crate) sequence: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) owner: Owner,
+    /// Opened by name: the reply says which object it was.
+    pub(crate) opened: bool,
+    /// On the monotonic clock; `None` is for ever.
+    pub(crate) deadline: Option<Duration>,
+    /// False for a time-out of 0.
+    pub(crate) may_wait: bool,
+}
+
+/// Where a call comes from.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// A lane of a session: exactly once.
+    Lane(Arc<Connection>),
+    /// A call of its own: at most once a try.
+    Unary(Arc<Unary>),
+}
+
+/// A lane and the lease that its connection was opened under.
+pub(crate) struct Connection {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) lease: Arc<Lease>,
+}
+
+/// Takes the answer to one call.
+#[derive(Default)]
+pub(crate) struct Unary {
+    state: Mutex<(
+        Option<(Reply, Revision)>,
+        Option<Arc<Parked>>,
+        Option<Waker>,
+    )>,
+}
+
+impl Unary {
+    /// The reply and what must be durable before it leaves; otherwise `waker` is kept.
+    pub(crate) fn poll(&self, waker: &Waker) -> Option<(Reply, Revision)> {
+        let mut state = self.state.lock();
+        if state.0.is_none() {
+            state.2 = Some(waker.clone());
+        }
+        state.0.take()
+    }
+
+    /// The call, if it waits.
+    pub(crate) fn parked(&self) -> Option<Arc<Parked>> {
+        self.state.lock().1.clone()
+    }
+
+    fn answer(&self, reply: Reply, gate: Revision) {
+        let mut state = self.state.lock();
+        state.0 = Some((reply, gate));
+        state.1 = None;
+        if let Some(waker) = state.2.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Caller {
+    pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
+        match &self.origin {
+            Origin::Lane(connection) => Some(&connection.lease),
+            Origin::Unary(_) => None,
+        }
+    }
+
+    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
+        match &self.origin {
+            Origin::Lane(connection) => Some(&connection.lane),
+            Origin::Unary(_) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Executes a bound call on an object.
+    pub(super) fn execute(&self, cell: &Arc<Cell>, caller: &Caller, call: &Arguments) {
+        let mut state = cell.state.lock();
+        if state.gone {
+            drop(state);
+            return self.refuse(caller, self.gone(cell.oid));
+        }
+        if self.is_dropped(caller) {
+            return;
+        }
+        let mut resweep = self.lapse_due(cell, &mut state);
+        let ahead = call
+            .method
+            .line
+            .is_some_and(|line| state.waiting.stands(line));
+        let decision = self.decide(cell, &mut state, caller, call, ahead);
+        resweep |= self.act(cell, &mut state, caller, call.method.line, decision, false);
+        resweep |= self.wake(cell, &mut state);
+        drop(state);
+        self.sweep_again(resweep, caller);
+    }
+
+    /// Goes on with a call that had changed rows and then waited when its connection broke or the server ended.
+    pub(super) fn resume(
+        &self,
+        cell: &Arc<Cell>,
+        caller: &Caller,
+        resume: &Arguments,
+        on_deadline: Option<&Arguments>,
+    ) {
+        let mut state = cell.state.lock();
+        if state.gone {
+            drop(state);
+            return self.refuse(caller, self.gone(cell.oid));
+        }
+        if self.is_dropped(caller) {
+            return;
+        }
+        let mut resweep = self.lapse_due(cell, &mut state);
+        let mut decision = self.decide(cell, &mut state, caller, resume, false);
+        if let Ok(Decision {
+            next: Next::Wait {
+                on_deadline: kept, ..
+            },
+            ..
+        }) = &mut decision
+            && kept.is_none()
+        {
+            *kept = on_deadline.map(Arguments::to_call);
+        }
+        resweep |= self.act(cell, &mut state, caller, resume.method.line, decision, true);
+        resweep |= self.wake(cell, &mut state);
+        drop(state);
+        self.sweep_again(resweep, caller);
+    }
+
+    /// A call whose lease has ended is dropped: its client resumes with a new lease and sends it again.
+    fn is_dropped(&self, caller: &Caller) -> bool {
+        let ended = caller.lease().is_some_and(|lease| lease.has_ended());
+        if ended && !self.faults.has(Fault::IgnoreEndedLease) {
+            if let Some(lane) = caller.lane() {
+                lane.forget(caller.sequence);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Asks the object. It may panic: nothing has changed then.
+    pub(super) fn decide(
+        &self,
+        cell: &Cell,
+        state: &mut State,
+        caller: &Caller,
+        call: &Arguments,
+        ahead: bool,
+    ) -> Result<Decision, Refusal> {
+        state.at = state.at.max(self.clock.now());
+        let operation = Operation {
+            id: caller.lane().map(|lane| lane.operation(caller.sequence)),
+            session: caller.lane().map(|lane| lane.session),
+            owner: caller.owner,
+            at: state.at,
+            last: state.last,
+            may_wait: caller.may_wait,
+        };
+        match caught(|| state.object.decide(&operation, call, ahead)) {
+            Ok(decision) => decision.map_err(|mut refusal| {
+                if refusal.code == Code::NotFound {
+                    refusal.message = format!("{} in {}", refusal.message, cell.title());
+                }
+                refusal
+            }),
+            Err(panic) => {
+                tracing::error!(
+                    kind = cell.kind.name,
+                    method = call.method(),
+                    panic,
+                    "a kind panicked in decide"
+                );
+                Err(Refusal::new(
+                    Code::Internal,
+                    format!("{}: the server failed: {panic}", call.method()),
+                ))
+            }
+        }
+    }
+
+    /// Does what was decided: changes, answers, parks. True if a lease must be swept again.
+    fn act(
+        &self,
+        cell: &Arc<Cell>,
+        state: &mut MutexGuard<'_, State>,
+        caller: &Caller,
+        line: Option<&'static str>,
+        decision: Result<Decision, Refusal>,
+        resumed: bool,
+    ) -> bool {
+        let Decision { rows, next } = match decision {
+            Ok(decision) => decision,
+            // Not a single row was changed, but an operation that had changed some before is over now: its outcome is
+            // this refusal, or a resent id would wait again for what has happened already.
+            Err(refusal) if resumed => {
+                return self.conclude(cell, state, caller, Rows::new(), Err(refusal));
+            }
+            Err(refusal) => {
+                self.answer(
+                    caller,
+                    self.reply(cell, state, caller, Err(refusal)),
+                    state.gate,
+                );
+                return false;
+            }
+        };
+        match next {
+            Next::Reply(value) if rows.is_empty() && !resumed => {
+                self.answer(
+                    caller,
+                    self.reply(cell, state, caller, Ok(value)),
+                    state.gate,
+                );
+                false
+            }
+            Next::Reply(value) => self.conclude(cell, state, caller, rows, Ok(value)),
+            Next::Wait {
+                until,
+                resume,
+                on_deadline,
+            } => {
+                let bound = cell.kind.bind(resume.clone());
+                let deadline = on_deadline
+                    .clone()
+                    .map(|call| cell.kind.bind(call))
+                    .transpose();
+                let (Ok(bound), Ok(deadline)) = (bound, deadline) else {
+                    self.poison(&format!(
+                        "{} waits for a call that its table lacks",
+                        cell.kind.name
+                    ));
+                    return false;
+                };
+                if let Err(refusal) = self.may_park(state, caller, &until, deadline.as_ref()) {
+                    self.answer(
+                        caller,
+                        self.reply(cell, state, caller, Err(refusal)),
+                        state.gate,
+                    );
+                    return false;
+                }
+                let changed = resumed || !rows.is_empty();
+                let outcome = changed.then(|| Outcome {
+                    fingerprint: caller.fingerprint,
+                    state: OutcomeState::Waiting {
+                        oid: cell.oid,
+                        resume,
+                        on_deadline,
+                    },
+                    acknowledged_below: caller.lane().map_or(1, |lane| lane.acknowledged_below()),
+                });
+                let mut resweep = false;
+                if !rows.is_empty() {
+                    let remembered = outcome.clone();
+                    resweep = self.change(cell, state, caller.lease(), rows, |_, _| {
+                        Some((caller.lane()?.operation(caller.sequence), remembered?))
+                    });
+                }
+                if !caller.may_wait {
+                    // Its time is over at once: what it does then is decided on what it just changed.
+                    return resweep | self.expire(cell, state, caller, deadline.as_ref());
+                }
+                let parked = Parked::new(
+                    Arc::clone(cell),
+                    caller.clone(),
+                    bound,
+                    deadline,
+                    until,
+                    line,
+                    changed,
+                );
+                self.park(state, Arc::new(parked), outcome);
+                resweep
+            }
+        }
+    }
+
+    /// Is there room for one more waiting call? One that may not wait needs none, if it knows what to do instead.
+    fn may_park(
+        &self,
+        state: &mut State,
+        caller: &Caller,
+        until: &Until,
+        on_deadline: Option<&Arguments>,
+    ) -> Result<(), Refusal> {
+        if !caller.may_wait {
+            return match on_deadline {
+                Some(_) => Ok(()),
+                None => Err(Refusal::new(
+                    Code::DeadlineExceeded,
+                    "it would have to wait, and may not",
+                )),
+            };
+        }
+        if caller
+            .lease()
+            .is_some_and(|lease| lease.parked.load(Ordering::Relaxed) >= PARKED_MAX)
+        {
+            return Err(Refusal::new(
+                Code::TooManyWaiting,
+                format!("{PARKED_MAX} calls of this session wait already"),
+            ));
+        }
+        if *until == Until::Any && !state.waiting.has_room_for_any() {
+            let message = format!("{ANY_MAX} calls wait for any change of this object already");
+            return Err(Refusal::new(Code::TooManyWaiting, message));
+        }
+        Ok(())
+    }
+
+    fn park(&self, state: &mut State, parked: Arc<Parked>, outcome: Option<Outcome>) {
+        let caller = &parked.caller;
+        if let Some(at) = caller.deadline {
+            self.timers.add(at, Due::Deadline(Arc::downgrade(&parked)));
+        }
+        match &caller.origin {
+            Origin::Lane(connection) => {
+                connection.lease.parked.fetch_add(1, Ordering::Relaxed);
+                connection
+                    .lane
+                    .park(caller.sequence, Arc::clone(&parked), outcome);
+            }
+            Origin::Unary(unary) => unary.state.lock().1 = Some(Arc::clone(&parked)),
+        }
+        state.waiting.add(parked);
+    }
+
+    /// Asks everybody who was woken, and whoever their changes wake. True if a lease must be swept again.
+    pub(super) fn wake(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) -> bool {
+        let (mut resweep, mut granted) = (false, 0);
+        while let Some(parked) = state.waiting.next_woken() {
+            if granted == GRANTS_A_HOLD {
+                granted = 0;
+                MutexGuard::bump(state);
+                if state.gone {
+                    // Deleted meanwhile: everybody who was still woken has been told; this one was in our hands.
+                    if parked.claim() {
+                        self.unpark(&parked);
+                        self.answer(
+                            &parked.caller,
+                            self.refused(self.gone(cell.oid)),
+                            Revision(0),
+                        );
+                    }
+                    continue;
+                }
+            }
+            let decision = self.decide(cell, state, &parked.caller, &parked.resume, false);
+            if let Ok(Decision {
+                rows,
+                next: Next::Wait { until, resume, .. },
+            }) = &decision
+                && rows.is_empty()
+                && *until == parked.until
+                && *resume == parked.resume.to_call()
+            {
+                state.waiting.keep(parked);
+                continue;
+            }
+            let next_in_line = parked.line;
+            if parked.claim() {
+                granted += 1;
+                self.unpark(&parked);
+                let decision = keep_deadline(decision, &parked);
+                resweep |= self.act(
+                    cell,
+                    state,
+                    &parked.caller,
+                    parked.line,
+                    decision,
+                    parked.changed,
+                );
+            }
+            if let Some(line) = next_in_line {
+                state.waiting.wake_head(line);
+            }
+        }
+        resweep
+    }
+
+    /// A waiting call was claimed: it does not wait any more.
+    pub(super) fn unpark(&self, parked: &Arc<Parked>) {
+        if let Some(at) = parked.caller.deadline {
+            self.timers.forget(at, parked);
+        }
+        if let Some(lease) = parked.caller.lease() {
+            lease.parked.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The time of a waiting call is over, or it is cancelled: `cancelled` says which.
+    pub(crate) fn end_wait(&self, parked: &Arc<Parked>, cancelled: bool) {
+        let cell = &parked.cell;
+        let mut state = cell.state.lock();
+        if !parked.claim() {
+            return;
+        }
+        self.unpark(parked);
+        let mut resweep = false;
+        if cancelled && parked.on_deadline.is_none() {
+            let refusal = Refusal::new(Code::Cancelled, "it was cancelled");
+            self.answer(
+                &parked.caller,
+                self.reply(cell, &state, &parked.caller, Err(refusal)),
+                state.gate,
+            );
+        } else {
+            resweep |= self.expire(
+                cell,
+                &mut state,
+                &parked.caller,
+                parked.on_deadline.as_ref(),
+            );
+        }
+        if let Some(line) = parked.line {
+            state.waiting.wake_head(line);
+        }
+        resweep |= self.wake(cell, &mut state);
+        drop(state);
+        self.sweep_again(resweep, &parked.caller);
+    }
+
+    /// Does what a call does when its time is over. True if a lease must be swept again.
+    fn expire(
+        &self,
+        cell: &Arc<Cell>,
+        state: &mut MutexGuard<'_, State>,
+        caller: &Caller,
+        on_deadline: Option<&Arguments>,
+    ) -> bool {
+        let Some(call) = on_deadline else {
+            let refusal = Refusal::new(
+                Code::DeadlineExceeded,
+                format!("timed out waiting for {}", cell.title()),
+            );
+            self.answer(
+                caller,
+                self.reply(cell, state, caller, Err(refusal)),
+                state.gate,
+            );
+            return false;
+        };
+        // What it does now may itself wait (a condition takes its lock back), but not for a time that is over.
+        let caller = Caller {
+            deadline: None,
+            may_wait: true,
+            ..caller.clone()
+        };
+        let decision = self.decide(cell, state, &caller, call, false);
+        self.act(cell, state, &caller, None, decision, true)
+    }
+
+    /// Ends an operation that changed rows, now or before: its answer is its outcome. True if a lease must be swept again.
+    fn conclude(
+        &self,
+        cell: &Arc<Cell>,
+        state: &mut MutexGuard<'_, State>,
+        caller: &Caller,
+        rows: Rows,
+        result: Result<Value, Refusal>,
+    ) -> bool {
+        let Some(lane) = caller.lane() else {
+            let resweep = !rows.is_empty() && self.change(cell, state, None, rows, |_, _| None);
+            self.answer(caller, self.reply(cell, state, caller, result), state.gate);
+            return resweep;
+        };
+        let acknowledged_below = if cell.is_logged() {
+            lane.acknowledged_below()
+        } else {
+            1
+        };
+        let oid = caller.opened.then_some(cell.oid);
+        let mut kept = None;
+        let resweep = self.change(cell, state, caller.lease(), rows, |revision, logged| {
+            let reply = Reply {
+                result,
+                revision,
+                remembered: false,
+                oid,
+            };
+            let outcome = Outcome {
+                fingerprint: caller.fingerprint,
+                state: OutcomeState::Done(reply),
+                acknowledged_below,
+            };
+            if logged {
+                kept = Some(outcome.clone());
+                return Some((lane.operation(caller.sequence), outcome));
+            }
+            kept = Some(outcome);
+            None
+        });
+        let Some(outcome) = kept else { return resweep };
+        if self.faults.has(Fault::ForgetOutcome) {
+            let OutcomeState::Done(reply) = outcome.state else {
+                return resweep;
+            };
+            lane.answer(
+                caller.sequence,
+                reply,
+                self.gate_of(state.gate),
+                self.gate.durable(),
+            );
+        } else {
+            let gate = self.gate_of(state.gate);
+            lane.finish(
+                caller.sequence,
+                outcome,
+                gate,
+                cell.is_logged(),
+                self.gate.durable(),
+            );
+        }
+        resweep
+    }
+
+    /// Applies rows, gives them a revision, logs them with the operation's outcome, and wakes whoever waits for them.
+    /// True if a lease must be swept again.
+    pub(super) fn change(
+        &self,
+        cell: &Arc<Cell>,
+        state: &mut State,
+        lease: Option<&Arc<Lease>>,
+        rows: Rows,
+        outcome: impl FnOnce(Revision, bool) -> Option<(commonhold_proto::OperationId, Outcome)>,
+    ) -> bool {
+        let applied = caught(|| {
+            rows.iter()
+                .fold(true, |ok, row| state.apply(cell.oid, row, lease) & ok)
+        });
+        let Ok(ok) = applied else {
+            self.poison(&format!("{} panicked in apply", cell.title()));
+            return false;
+        };
+        state.waiting.wake(&rows);
+        let at = state.at;
+        let oid = cell.oid;
+        let revision = if cell.is_logged() {
+            self.log.push(|revision| Change {
+                revision,
+                at,
+                operation: outcome(revision, true),
+                parts: smallvec![Part { oid, rows }],
+            })
+        } else {
+            let revision = self.log.unlogged();
+            outcome(revision, false);
+            revision
+        };
+        state.last = revision;
+        if cell.durability == commonhold_proto::Durability::Durable {
+            state.gate = revision;
+        }
+        !ok
+    }
+
+    /// A reply about an object as it stands.
+    fn reply(
+        &self,
+        cell: &Cell,
+        state: &State,
+        caller: &Caller,
+        result: Result<Value, Refusal>,
+    ) -> Reply {
+        Reply {
+            result,
+            revision: state.last,
+            remembered: false,
+            oid: caller.opened.then_some(cell.oid),
+        }
+    }
+
+    /// A refusal that no object gave.
+    pub(super) fn refused(&self, refusal: Refusal) -> Reply {
+        Reply {
+            result: Err(refusal),
+            revision: Revision(0),
+            remembered: false,
+            oid: None,
+        }
+    }
+
+    pub(super) fn gone(&self, oid: Oid) -> Refusal {
+        let message =
+            format!("the object {oid} was deleted, or was not durable and lost in a restart");
+        Refusal::new(Code::ObjectGone, message)
+    }
+
+    /// Refuses a call that no object decided about: the reply waits for everything there is, since what it denies may
+    /// just have been deleted.
+    pub(super) fn refuse(&self, caller: &Caller, refusal: Refusal) {
+        let gate = self.registry.gate();
+        self.answer(caller, self.refused(refusal), gate);
+    }
+
+    /// Sends an answer that is no outcome.
+    pub(super) fn answer(&self, caller: &Caller, reply: Reply, gate: Revision) {
+        let gate = self.gate_of(gate);
+        match &caller.origin {
+            Origin::Lane(connection) => {
+                connection
+                    .lane
+                    .answer(caller.sequence, reply, gate, self.gate.durable())
+            }
+            Origin::Unary(unary) => unary.answer(reply, gate),
+        }
+    }
+
+    pub(super) fn gate_of(&self, gate: Revision) -> Revision {
+        if self.faults.has(Fault::AcknowledgeBeforeDurable) {
+            Revision(0)
+        } else {
+            gate
+        }
+    }
+}
+
+/// A retried decision that says nothing of a deadline keeps the one before.
+fn keep_deadline(
+    decision: Result<Decision, Refusal>,
+    parked: &Parked,
+) -> Result<Decision, Refusal> {
+    decision.map(|mut decision| {
+        if let Next::Wait { on_deadline, .. } = &mut decision.next
+            && on_deadline.is_none()
+        {
+            *on_deadline = parked.on_deadline.as_ref().map(Arguments::to_call);
+        }
+        decision
+    })
+}

@@ -1,0 +1,376 @@
+//! Sessions coming, going and ending; rows lapsing.
+//!
+//! Ending a lease sets its flag, then sweeps what was lent. An execution that was past the flag meanwhile finds out when
+//! it lends, and the lease is swept again.
+
+use super::Engine;
+use super::cell::{Cell, State};
+use super::execute::{Caller, Connection};
+use super::table::{SESSIONS, number_key};
+use super::timer::Due;
+use crate::objects::Lapse;
+use crate::session::{Identity, Lane, Lease, Liveness, Session, TokenHash};
+use bytes::Bytes;
+use commonhold_proto::{
+    Code, Durability, LaneId, Oid, Refusal, Revision, Row, RowKey, Rows, SessionId, Value,
+};
+use parking_lot::MutexGuard;
+use smallvec::smallvec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A tick that is later than this was the server's own pause: it is no client's silence.
+const LATE_TICK: Duration = Duration::from_millis(250);
+
+/// A lane that a connection has taken.
+pub(crate) struct Joined {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) incarnation: u32,
+    /// What the session held is gone, and this is how its client learns it.
+    pub(crate) lease_lost: bool,
+    /// The welcome leaves once this is durable.
+    pub(crate) gate: Revision,
+}
+
+impl Engine {
+    /// Opens a session: a change, so that a restarted server knows it.
+    ///
+    /// # Errors
+    /// `Full` if there are too many.
+    pub(crate) fn open_session(
+        &self,
+        identity: Identity,
+        liveness: Liveness,
+        token: TokenHash,
+    ) -> Result<(Arc<Session>, Revision), Refusal> {
+        if self.sessions.len() >= self.limits.sessions_max {
+            let message = format!("there are {} sessions already", self.limits.sessions_max);
+            return Err(Refusal::new(Code::Full, message));
+        }
+        let id = SessionId(self.log.unlogged().0);
+        let session = Arc::new(Session::new(id, identity, liveness, token));
+        let mut state = self.session_table.state.lock();
+        self.change_sessions(
+            &mut state,
+            Row::put(number_key(id.0), session_value(&session)),
+        );
+        self.sessions.insert(id, Arc::clone(&session));
+        Ok((session, state.gate))
+    }
+
+    /// Gives a lane to a new connection, whether the lane is new or taken up again.
+    ///
+    /// # Errors
+    /// `TooLarge` if the session would have too many lanes.
+    pub(crate) fn join(&self, session: &Arc<Session>, lane: LaneId) -> Result<Joined, Refusal> {
+        let lane = session
+            .lane(lane)
+            .ok_or_else(|| Refusal::new(Code::TooLarge, "a session has at most 1024 lanes"))?;
+        let (incarnation, withdrawn) = lane.connect();
+        self.withdraw(withdrawn);
+        let lease = session.renew();
+        let lease_lost = {
+            let mut presence = session.presence.lock();
+            presence.connections += 1;
+            presence.absent_since = None;
+            presence.heard = self.clock.monotonic();
+            std::mem::take(&mut presence.lease_lost)
+        };
+        if session.liveness == Liveness::Heartbeat {
+            self.timers.add(
+                self.clock.monotonic() + self.limits.term,
+                Due::Lease(session.id),
+            );
+        }
+        let gate = self.session_table.state.lock().gate;
+        Ok(Joined {
+            connection: Arc::new(Connection { lane, lease }),
+            incarnation,
+            lease_lost,
+            gate,
+        })
+    }
+
+    /// A frame came.
+    pub(crate) fn heard(&self, session: &Session) {
+        if session.liveness == Liveness::Heartbeat {
+            session.presence.lock().heard = self.clock.monotonic();
+        }
+    }
+
+    /// A connection of the session is gone.
+    pub(crate) fn disconnected(&self, session: &Arc<Session>, lane: &Lane, incarnation: u32) {
+        if let Some(withdrawn) = lane.disconnect(incarnation) {
+            self.withdraw(withdrawn);
+        }
+        let now = self.clock.monotonic();
+        let mut presence = session.presence.lock();
+        presence.connections = presence.connections.saturating_sub(1);
+        if presence.connections == 0 {
+            presence.absent_since = Some(now);
+            presence.patience = self.limits.grace;
+            drop(presence);
+            self.timers
+                .add(now + self.limits.grace, Due::Lease(session.id));
+            self.timers
+                .add(now + self.limits.session_memory, Due::Memory(session.id));
+        }
+    }
+
+    /// The client's process is dead.
+    pub(crate) fn died(&self, session: &Arc<Session>) {
+        self.end_lease(session, Lapse::Died);
+    }
+
+    /// The client ends cleanly: what it holds lapses as it asked, and the session is forgotten.
+    pub(crate) fn goodbye(&self, session: &Arc<Session>) -> Revision {
+        self.end_lease(session, Lapse::Goodbye);
+        self.forget_session(session)
+    }
+
+    /// A restarted server waits one full term for a session that it found.
+    pub(super) fn await_return(&self, session: &Arc<Session>) {
+        let now = self.clock.monotonic();
+        let mut presence = session.presence.lock();
+        presence.absent_since = Some(now);
+        presence.patience = self.limits.term;
+        presence.heard = now;
+        drop(presence);
+        self.timers
+            .add(now + self.limits.term, Due::Lease(session.id));
+        self.timers
+            .add(now + self.limits.session_memory, Due::Memory(session.id));
+    }
+
+    /// Does everything that is due.
+    pub(crate) fn tick(&self) {
+        let now = self.clock.monotonic();
+        while let Some((at, due)) = self.timers.take_due(now) {
+            let late = now - at;
+            match due {
+                Due::Deadline(parked) => {
+                    if let Some(parked) = parked.upgrade() {
+                        self.end_wait(&parked, false);
+                    }
+                }
+                // The server itself stood still: the client gets the time that it had no chance to use.
+                Due::Lease(session) if late > LATE_TICK => {
+                    self.timers.add(now + late, Due::Lease(session))
+                }
+                Due::Lease(session) => self.check_lease(session, now),
+                Due::Memory(session) => self.check_memory(session, now),
+                Due::Row(oid) => self.check_rows(oid),
+            }
+        }
+    }
+
+    fn check_lease(&self, id: SessionId, now: Duration) {
+        let Some(session) = self.session(id) else {
+            return;
+        };
+        let presence = session.presence.lock();
+        let silent = session.liveness == Liveness::Heartbeat && presence.connections > 0;
+        let ends = match presence.absent_since {
+            Some(since) => since + presence.patience,
+            None if silent => presence.heard + self.limits.term,
+            None => return,
+        };
+        drop(presence);
+        if ends > now {
+            self.timers.add(ends, Due::Lease(id));
+        } else {
+            self.end_lease(&session, Lapse::Died);
+        }
+    }
+
+    fn check_memory(&self, id: SessionId, now: Duration) {
+        let Some(session) = self.session(id) else {
+            return;
+        };
+        let absent = session.presence.lock().absent_since;
+        if absent.is_some_and(|since| since + self.limits.session_memory <= now) {
+            self.end_lease(&session, Lapse::Died);
+            self.forget_session(&session);
+        }
+    }
+
+    fn check_rows(&self, oid: Oid) {
+        let Some(cell) = self.registry.cell(oid) else {
+            return;
+        };
+        let mut state = cell.state.lock();
+        let resweep = self.lapse_due(&cell, &mut state) | self.wake(&cell, &mut state);
+        debug_assert!(!resweep, "a row that lapses is lent to nobody");
+    }
+
+    /// Ends a lease: lanes are fenced, waiting calls withdrawn, and what was lent lapses.
+    fn end_lease(&self, session: &Arc<Session>, why: Lapse) {
+        let lease = session.lease();
+        if lease.has_ended() {
+            return;
+        }
+        session.presence.lock().lease_lost = true;
+        let lent = lease.end();
+        for lane in session.lanes() {
+            self.withdraw(lane.fence());
+        }
+        self.sweep(&lease, lent, why);
+    }
+
+    /// Lapses rows of a lease that has ended.
+    fn sweep(&self, lease: &Arc<Lease>, lent: Vec<(Oid, RowKey)>, why: Lapse) {
+        let mut rest: VecDeque<_> = lent.into();
+        while let Some((oid, key)) = rest.pop_front() {
+            let Some(cell) = self.registry.cell(oid) else {
+                continue;
+            };
+            let mut state = cell.state.lock();
+            let mut keys = vec![key];
+            while let Some((_, key)) = rest.pop_front_if(|(next, _)| *next == oid) {
+                keys.push(key);
+            }
+            for key in keys {
+                if state.is_lent(&key, lease) {
+                    self.lapse(&cell, &mut state, &key, why);
+                }
+            }
+            self.wake(&cell, &mut state);
+        }
+    }
+
+    /// An execution lent a row to a lease that ended meanwhile: it is swept again.
+    pub(super) fn sweep_again(&self, resweep: bool, caller: &Caller) {
+        if let Some(lease) = caller.lease().filter(|_| resweep) {
+            self.sweep(lease, lease.end(), Lapse::Died);
+        }
+    }
+
+    /// Lapses every row that is due, before anything is decided in the cell.
+    pub(super) fn lapse_due(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) -> bool {
+        if state.next_due().is_none() {
+            return false;
+        }
+        let now = self.clock.now();
+        while let Some(key) = state.due(now) {
+            self.lapse(cell, state, &key, Lapse::Expired);
+        }
+        if let Some(next) = state.next_due() {
+            let wait = Duration::from_millis(next.0.saturating_sub(now.0));
+            self.timers
+                .add(self.clock.monotonic() + wait, Due::Row(cell.oid));
+        }
+        self.wake(cell, state)
+    }
+
+    fn lapse(&self, cell: &Arc<Cell>, state: &mut State, key: &RowKey, why: Lapse) {
+        let mut rows: Rows = state.object.lapse(key, why);
+        if !rows.iter().any(|row| row.touches(key)) {
+            // A kind that forgot would keep what nobody holds.
+            rows.push(Row::delete(key.clone()));
+        }
+        state.at = state.at.max(self.clock.now());
+        self.change(cell, state, None, rows, |_, _| None);
+    }
+
+    /// Calls whose connection is gone do not wait any more: their clients send them again.
+    fn withdraw(&self, withdrawn: Vec<Arc<super::Parked>>) {
+        for parked in withdrawn {
+            self.unpark(&parked);
+            if let Some(line) = parked.line {
+                let mut state = parked.cell.state.lock();
+                state.waiting.wake_head(line);
+                self.wake(&parked.cell, &mut state);
+            }
+        }
+    }
+
+    fn forget_session(&self, session: &Arc<Session>) -> Revision {
+        let mut state = self.session_table.state.lock();
+        if self.sessions.remove(&session.id).is_some() {
+            self.change_sessions(&mut state, Row::delete(number_key(session.id.0)));
+        }
+        state.gate
+    }
+
+    fn change_sessions(&self, state: &mut State, row: Row) {
+        state.at = state.at.max(self.clock.now());
+        self.change(&self.session_table, state, None, smallvec![row], |_, _| {
+            None
+        });
+    }
+
+    /// The session, if it is known.
+    pub(crate) fn session(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.get(&id).map(|session| Arc::clone(&session))
+    }
+}
+
+/// The cell that the sessions' rows live in.
+pub(super) fn session_table() -> Arc<Cell> {
+    use super::table::{TABLE, Table};
+    let options = crate::objects::Options::default();
+    Arc::new(Cell::new(
+        SESSIONS,
+        &TABLE,
+        "",
+        Durability::Durable,
+        options,
+        Box::<Table>::default(),
+    ))
+}
+
+fn session_value(session: &Session) -> Value {
+    let heartbeat = session.liveness == Liveness::Heartbeat;
+    Value::Dict(vec![
+        (
+            "token".into(),
+            Bytes::copy_from_slice(&session.token).into(),
+        ),
+        ("heartbeat".into(), heartbeat.into()),
+        ("name".into(), session.identity.name.as_str().into()),
+        ("host".into(), session.identity.host.as_str().into()),
+        ("pid".into(), session.identity.pid.into()),
+    ])
+}
+
+/// Reads a session's row.
+pub(super) fn session_from(id: SessionId, value: &Value) -> Result<Session, String> {
+    let Value::Dict(pairs) = value else {
+        return Err("a session's row is no dict".into());
+    };
+    let field = |name: &str| {
+        pairs
+            .iter()
+            .find(|(key, _)| key.as_text() == Some(name))
+            .map(|(_, value)| value)
+    };
+    let text = |name: &str| {
+        field(name)
+            .and_then(Value::as_text)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let Some(Value::Bytes(token)) = field("token") else {
+        return Err("a session's row has no token".into());
+    };
+    let token = token
+        .as_ref()
+        .try_into()
+        .map_err(|_| "a session's token hash has a wrong length".to_owned())?;
+    let heartbeat = field("heartbeat") == Some(&Value::Bool(true));
+    let identity = Identity {
+        name: text("name"),
+        host: text("host"),
+        pid: field("pid")
+            .and_then(Value::as_int)
+            .and_then(|pid| u32::try_from(pid).ok())
+            .unwrap_or(0),
+    };
+    let liveness = if heartbeat {
+        Liveness::Heartbeat
+    } else {
+        Liveness::Connection
+    };
+    Ok(Session::new(id, identity, liveness, token))
+}

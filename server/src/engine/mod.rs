@@ -1,0 +1,414 @@
+//! The engine: one road from a call to its reply.
+//!
+//! admit -> execute (decide, apply, under the cell's lock) -> log -> commit -> reply gate. It knows rows, calls and
+//! stores; it names no transport, no encoding and no storage engine.
+
+mod cell;
+mod checkpoint;
+mod commit;
+mod execute;
+mod faults;
+mod gate;
+mod lease;
+mod log;
+mod recover;
+mod registry;
+mod server_object;
+mod table;
+mod timer;
+mod waiting;
+
+pub(crate) use commit::chain;
+pub(crate) use execute::{Connection, Origin, Unary};
+pub(crate) use gate::Gate;
+pub(crate) use lease::Joined;
+pub(crate) use waiting::Parked;
+
+use crate::clock::{Clock, TimeSource};
+use crate::objects::{self, Access, Arguments, Kind};
+use crate::session::{Admission, Lane, Session};
+use crate::store::{ShardId, Store, StoreError, StoreStats};
+use cell::Cell;
+use commit::Committer;
+use commonhold_proto::{
+    Call, Code, Durability, Outcome, OutcomeState, Received, Refusal, Revision, SessionId, Target,
+    Value,
+};
+use dashmap::DashMap;
+use execute::Caller;
+use faults::{Fault, Faults};
+use log::Log;
+use parking_lot::Mutex;
+use recover::Recovered;
+use registry::Registry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use timer::Timers;
+
+/// Bytes of changes that may wait for the store before lanes are read no further.
+const PENDING_BYTES_MAX: usize = 32 << 20;
+
+/// Every limit of the engine, with its unit.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Of objects that are created without a word about it.
+    pub durability: Durability,
+    /// A broken connection ends the session's lease after this.
+    pub grace: Duration,
+    /// Silence ends the lease of a heartbeat session after this; so does absence after a restart.
+    pub term: Duration,
+    /// A session is forgotten so long after its last lane.
+    pub session_memory: Duration,
+    /// Sessions that are known at a time.
+    pub sessions_max: usize,
+    /// Free bytes below which what adds to a logged object is refused.
+    pub disk_reserve: u64,
+    /// The largest call and reply, in bytes.
+    pub value_bytes_max: usize,
+    /// The store's name, for `status`.
+    pub store: String,
+    /// Where the data lies, for `status`.
+    pub data: String,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            durability: Durability::Durable,
+            grace: Duration::from_secs(2),
+            term: Duration::from_secs(10),
+            session_memory: Duration::from_secs(3600),
+            sessions_max: 100_000,
+            disk_reserve: 256 << 20,
+            value_bytes_max: 64 << 20,
+            store: String::new(),
+            data: String::new(),
+        }
+    }
+}
+
+/// All objects of one server, their log and their sessions.
+pub(crate) struct Engine {
+    pub(crate) limits: Limits,
+    pub(crate) gate: Gate,
+    clock: Clock,
+    registry: Registry,
+    session_table: Arc<Cell>,
+    sessions: DashMap<SessionId, Arc<Session>>,
+    log: Log,
+    timers: Timers,
+    stopping: AtomicBool,
+    full: AtomicBool,
+    poison: Mutex<Option<String>>,
+    store_stats: Mutex<StoreStats>,
+    checkpoints: AtomicU64,
+    checkpoint_asked: AtomicBool,
+    faults: Faults,
+}
+
+/// What recovery found, for the line that `serve` prints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) objects: usize,
+    pub(crate) sessions: usize,
+    pub(crate) changes: u64,
+}
+
+impl Engine {
+    /// Recovers everything from a store. The committer has the store from then on.
+    pub(crate) fn recover(
+        mut store: Box<dyn Store>,
+        limits: Limits,
+        time: Box<dyn TimeSource>,
+        faults: Faults,
+    ) -> Result<(Arc<Engine>, Committer, Found), StoreError> {
+        let epoch = store.acquire(ShardId(0))?;
+        let mut found = Recovered::new();
+        store.load(&mut found)?;
+        found.finish()?;
+        let log = Log::after(found.newest);
+        let gate = Gate::starting_at(log.newest());
+        let (previous, checkpoint, changes) =
+            (found.previous, found.checkpoint_id(), found.changes);
+        let engine = Arc::new(Engine {
+            limits,
+            gate,
+            clock: Clock::new(time, found.at),
+            registry: found.registry,
+            session_table: found.session_table,
+            sessions: found.sessions.into_iter().collect(),
+            log,
+            timers: Timers::default(),
+            stopping: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            poison: Mutex::default(),
+            store_stats: Mutex::new(store.stats()),
+            checkpoints: AtomicU64::new(0),
+            checkpoint_asked: AtomicBool::new(false),
+            faults,
+        });
+        // What lapsed while nobody served lapses before anything is asked; sessions get a new term from here on.
+        for cell in engine.registry.all() {
+            let mut state = cell.state.lock();
+            engine.lapse_due(&cell, &mut state);
+        }
+        let sessions: Vec<_> = engine
+            .sessions
+            .iter()
+            .map(|session| Arc::clone(&session))
+            .collect();
+        sessions
+            .iter()
+            .for_each(|session| engine.await_return(session));
+        let found = Found {
+            objects: engine.registry.len(),
+            sessions: sessions.len(),
+            changes,
+        };
+        let committer = Committer::new(Arc::clone(&engine), store, epoch, previous, checkpoint);
+        Ok((engine, committer, found))
+    }
+
+    /// Executes a call, now, on this thread. Its answer goes back by its origin.
+    pub(crate) fn submit(&self, origin: &Origin, received: Received) {
+        let Received {
+            sequence,
+            target,
+            call,
+            timeout,
+            owner,
+        } = received;
+        let fingerprint = match origin {
+            Origin::Lane(_) => call.fingerprint(&target),
+            Origin::Unary(_) => 0,
+        };
+        let caller = Caller {
+            origin: origin.clone(),
+            sequence,
+            fingerprint,
+            owner,
+            opened: matches!(target, Target::Open(_)),
+            deadline: timeout.map(|timeout| self.clock.monotonic().saturating_add(timeout)),
+            may_wait: timeout.is_none_or(|timeout| !timeout.is_zero()),
+        };
+        if let Origin::Lane(connection) = origin
+            && !self.admit_operation(&connection.lane, &caller)
+        {
+            return;
+        }
+        match &target {
+            Target::Oid(oid) => match self.registry.cell(*oid) {
+                Some(cell) => self.execute_on(&cell, &caller, call),
+                None => self.refuse(&caller, self.gone(*oid)),
+            },
+            Target::Open(open) if open.name == server_object::NAME => {
+                self.serve(&caller, open, call)
+            }
+            Target::Open(open) => self.execute_named(&caller, open, call),
+        }
+    }
+
+    /// Is this call new? If not, it is answered, or goes on from where it was, or its answer comes by itself.
+    fn admit_operation(&self, lane: &Lane, caller: &Caller) -> bool {
+        let durable = self.gate.durable();
+        let refusal = match lane.admit(caller.sequence, caller.fingerprint) {
+            Admission::New => return true,
+            Admission::Underway => return false,
+            Admission::Remembered(reply, gate) => {
+                lane.answer_again(caller.sequence, reply, gate, durable);
+                return false;
+            }
+            Admission::Resume(_) if self.faults.has(Fault::RunWaitingFromStart) => return true,
+            Admission::Resume(outcome) => {
+                self.go_on(caller, outcome);
+                return false;
+            }
+            Admission::Stale => Refusal::new(
+                Code::Stale,
+                "the reply to this call was acknowledged before",
+            ),
+            Admission::IdReused => Refusal::new(
+                Code::IdReused,
+                "the call's number was used for another call",
+            ),
+        };
+        lane.answer_again(caller.sequence, self.refused(refusal), Revision(0), durable);
+        false
+    }
+
+    fn go_on(&self, caller: &Caller, outcome: Outcome) {
+        let OutcomeState::Waiting {
+            oid,
+            resume,
+            on_deadline,
+        } = outcome.state
+        else {
+            return self.refuse(
+                caller,
+                Refusal::new(Code::Internal, "an outcome that is done was to go on"),
+            );
+        };
+        let Some(cell) = self.registry.cell(oid) else {
+            return self.refuse(caller, self.gone(oid));
+        };
+        let bound = cell.kind.bind(resume);
+        match (
+            bound,
+            on_deadline.map(|call| cell.kind.bind(call)).transpose(),
+        ) {
+            (Ok(resume), Ok(on_deadline)) => {
+                self.resume(&cell, caller, &resume, on_deadline.as_ref())
+            }
+            (Err(refusal), _) | (_, Err(refusal)) => self.refuse(caller, refusal),
+        }
+    }
+
+    /// Checks a call against its method and the limits, and executes it.
+    fn execute_on(&self, cell: &Arc<Cell>, caller: &Caller, call: Call) {
+        let checked = cell
+            .kind
+            .bind(call)
+            .and_then(|call| self.admit(&call, cell.durability).map(|()| call));
+        match checked {
+            Ok(call) => self.execute(cell, caller, &call),
+            Err(refusal) => self.answer(caller, self.refused(refusal), Revision(0)),
+        }
+    }
+
+    /// May this call be executed on an object of this durability?
+    fn admit(&self, call: &Arguments, durability: Durability) -> Result<(), Refusal> {
+        if call.method.internal {
+            let message = format!("\"{}\" is no method for clients", call.method());
+            return Err(Refusal::new(Code::NoMethod, message));
+        }
+        if call.method.access == Access::Read {
+            return Ok(());
+        }
+        if call.values().any(Value::is_too_large) {
+            let message = "a value may be nested 32 deep, and an int may have 64 KiB";
+            return Err(Refusal::new(Code::ValueTooLarge, message));
+        }
+        if call.method.shrinking {
+            Ok(())
+        } else {
+            self.admit_creation(durability)
+        }
+    }
+
+    /// May anything be added to objects of this durability?
+    fn admit_creation(&self, durability: Durability) -> Result<(), Refusal> {
+        if durability != Durability::Memory && self.is_full() {
+            let message = "the disk is full: reading and deleting go on, writing does again when there is room";
+            return Err(Refusal::new(Code::StoreFull, message));
+        }
+        Ok(())
+    }
+
+    /// Is too much waiting for the store to take more?
+    pub(crate) fn is_congested(&self) -> bool {
+        self.log.pending_bytes() > PENDING_BYTES_MAX
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    fn set_full(&self, full: bool) {
+        if self.full.swap(full, Ordering::AcqRel) != full {
+            tracing::warn!(full, "room on the disk");
+        }
+    }
+
+    /// Stops for good: memory and log may differ, so nothing more is answered. The server recovers from its store.
+    pub(crate) fn poison(&self, why: &str) {
+        let mut poison = self.poison.lock();
+        if poison.is_none() {
+            tracing::error!(why, "the engine is poisoned");
+            *poison = Some(why.to_owned());
+        }
+        drop(poison);
+        self.stopping.store(true, Ordering::Release);
+        self.gate.break_down();
+        self.log.poke();
+    }
+
+    /// Waits until the engine is poisoned, and says why.
+    pub(crate) async fn failed(&self) -> String {
+        self.gate.wait_for(Revision(u64::MAX)).await;
+        self.poison.lock().clone().unwrap_or_default()
+    }
+
+    /// Does what is due, until the engine stops. For a thread of its own.
+    pub(crate) fn keep_time(&self) {
+        while self
+            .timers
+            .wait(self.clock.monotonic(), Duration::from_secs(60))
+        {
+            self.tick();
+        }
+    }
+
+    /// Ends the committer, once it has committed what there is, and the timers.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.log.poke();
+        self.timers.stop();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// A call may be withdrawn: it ends now, as if its time were over.
+    pub(crate) fn cancel(&self, lane: &Lane, sequence: u64) {
+        if let Some(parked) = lane.parked(sequence) {
+            self.end_wait(&parked, true);
+        }
+    }
+
+    /// About how many bytes the rows of all logged objects take.
+    fn live_bytes(&self) -> u64 {
+        let cells = self.registry.all();
+        cells
+            .iter()
+            .filter(|cell| cell.is_logged())
+            .map(|cell| cell.state.lock().object.bytes())
+            .sum()
+    }
+
+    fn all_lanes(&self) -> Vec<Arc<Lane>> {
+        let sessions: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|session| Arc::clone(&session))
+            .collect();
+        sessions
+            .iter()
+            .flat_map(|session| session.lanes())
+            .collect()
+    }
+
+    /// Sessions that recovery found, for their tokens.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions
+            .iter()
+            .map(|session| Arc::clone(&session))
+            .collect()
+    }
+}
+
+/// Every kind that can be described, the server's own object first.
+pub(crate) fn described() -> impl Iterator<Item = &'static Kind> {
+    std::iter::once(&server_object::KIND).chain(objects::KINDS.iter().copied())
+}
+
+/// Runs what must not take the server down with it. The error is the panic's message.
+fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic".into())
+    })
+}

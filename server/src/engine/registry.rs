@@ -1,0 +1,434 @@
+//! Which objects there are: opening by name, creating, deleting, and the rows that keep it.
+
+use super::Engine;
+use super::cell::{Cell, State};
+use super::execute::Caller;
+use super::table::{REGISTRY, TABLE, Table, number_key};
+use crate::objects::{self, Access, Kind, Options};
+use crate::session::Lane;
+use commonhold_proto::{
+    Call, Code, Durability, Oid, Open, OpenOptions, Outcome, OutcomeState, Refusal, Reply,
+    Revision, Row, Value,
+};
+use dashmap::DashMap;
+use parking_lot::MutexGuard;
+use smallvec::smallvec;
+use std::sync::Arc;
+
+/// The longest name, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// Every object, by identity and by name. The table's lock guards creation and deletion; both maps are only read and
+/// written for single keys, and no guard of theirs outlives the statement that took it.
+pub(super) struct Registry {
+    pub(super) table: Arc<Cell>,
+    cells: DashMap<Oid, Arc<Cell>>,
+    names: DashMap<Box<str>, Arc<Cell>>,
+}
+
+impl Registry {
+    pub(super) fn new() -> Registry {
+        let table = Cell::new(
+            REGISTRY,
+            &TABLE,
+            "",
+            Durability::Durable,
+            Options::default(),
+            Box::<Table>::default(),
+        );
+        Registry {
+            table: Arc::new(table),
+            cells: DashMap::new(),
+            names: DashMap::new(),
+        }
+    }
+
+    pub(super) fn cell(&self, oid: Oid) -> Option<Arc<Cell>> {
+        self.cells.get(&oid).map(|cell| Arc::clone(&cell))
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<Arc<Cell>> {
+        self.names.get(name).map(|cell| Arc::clone(&cell))
+    }
+
+    /// What a reply that looked at the registry waits for.
+    pub(super) fn gate(&self) -> Revision {
+        self.table.state.lock().gate
+    }
+
+    /// Every object, by identity.
+    pub(super) fn all(&self) -> Vec<Arc<Cell>> {
+        let mut cells: Vec<_> = self.cells.iter().map(|cell| Arc::clone(&cell)).collect();
+        cells.sort_by_key(|cell| cell.oid);
+        cells
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub(super) fn insert(&self, cell: &Arc<Cell>) {
+        self.cells.insert(cell.oid, Arc::clone(cell));
+        if !cell.name.is_empty() {
+            self.names.insert(cell.name.clone(), Arc::clone(cell));
+        }
+    }
+
+    pub(super) fn remove(&self, cell: &Cell) {
+        self.cells.remove(&cell.oid);
+        self.names
+            .remove_if(&cell.name, |_, named| named.oid == cell.oid);
+    }
+}
+
+/// How a call of the registry ends, so that it is remembered with the change it makes.
+#[derive(Clone)]
+pub(super) struct Ending<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) value: Value,
+}
+
+impl<'a> Ending<'a> {
+    /// The same, answered with a reference to the object that was made.
+    fn reaching(mut self, oid: Oid) -> Ending<'a> {
+        if let Value::Reference(reference) = &mut self.value {
+            reference.oid = oid;
+        }
+        self
+    }
+
+    fn outcome(self, revision: Revision) -> Option<(&'a Lane, u64, Outcome)> {
+        let reply = Reply {
+            result: Ok(self.value),
+            revision,
+            remembered: false,
+            oid: None,
+        };
+        let outcome = Outcome {
+            fingerprint: self.caller.fingerprint,
+            state: OutcomeState::Done(reply),
+            acknowledged_below: 1,
+        };
+        Some((self.caller.lane()?, self.caller.sequence, outcome))
+    }
+}
+
+/// What is fixed when an object is created: its registry row's value.
+pub(super) struct Birth {
+    pub(super) kind: &'static Kind,
+    pub(super) name: String,
+    pub(super) durability: Durability,
+    pub(super) options: Options,
+}
+
+impl Birth {
+    /// The version of the row formats of kinds, kept with each object.
+    const FORMAT: i64 = 1;
+
+    fn to_value(&self) -> Value {
+        let options = self
+            .options
+            .given()
+            .iter()
+            .map(|(k, v)| (k.as_str().into(), v.clone()))
+            .collect();
+        Value::Dict(vec![
+            ("kind".into(), self.kind.name.into()),
+            ("name".into(), self.name.as_str().into()),
+            ("durability".into(), self.durability.name().into()),
+            ("options".into(), Value::Dict(options)),
+            ("format".into(), Birth::FORMAT.into()),
+        ])
+    }
+
+    /// Reads a registry row's value.
+    pub(super) fn from_value(value: &Value) -> Result<Birth, String> {
+        let Value::Dict(pairs) = value else {
+            return Err("a registry row is no dict".into());
+        };
+        let field = |name: &str| {
+            let found = pairs
+                .iter()
+                .find(|(key, _)| key.as_text() == Some(name))
+                .map(|(_, value)| value);
+            found.ok_or_else(|| format!("a registry row lacks \"{name}\""))
+        };
+        let text = |name: &str| {
+            field(name)?
+                .as_text()
+                .ok_or_else(|| format!("the {name} in a registry row is no text"))
+        };
+        if field("format")?
+            .as_int()
+            .is_none_or(|format| format > Birth::FORMAT)
+        {
+            return Err("a registry row was written by a newer version".into());
+        }
+        let kind = text("kind")?;
+        let kind =
+            objects::kind(kind).ok_or_else(|| format!("this version knows no kind \"{kind}\""))?;
+        let durability = text("durability")?;
+        let durability = Durability::from_name(durability)
+            .ok_or_else(|| format!("there is no durability \"{durability}\""))?;
+        let Value::Dict(given) = field("options")? else {
+            return Err("the options in a registry row are no dict".into());
+        };
+        let given: Vec<_> = given
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_text()?.to_owned(), value.clone())))
+            .collect();
+        let options = Options::check(kind, &given).map_err(|refusal| refusal.message)?;
+        Ok(Birth {
+            kind,
+            name: text("name")?.to_owned(),
+            durability,
+            options,
+        })
+    }
+
+    /// An empty object.
+    pub(super) fn create(&self, oid: Oid) -> Result<Cell, Refusal> {
+        let object = (self.kind.create)(&self.options)?;
+        Ok(Cell::new(
+            oid,
+            self.kind,
+            &self.name,
+            self.durability,
+            self.options.clone(),
+            object,
+        ))
+    }
+}
+
+impl Engine {
+    /// Executes a call on an object that is opened by name, and creates it if the call writes.
+    pub(super) fn execute_named(&self, caller: &Caller, open: &Open, call: Call) {
+        if let Err(refusal) = self.try_named(caller, open, call) {
+            self.refuse(caller, refusal);
+        }
+    }
+
+    fn try_named(&self, caller: &Caller, open: &Open, call: Call) -> Result<(), Refusal> {
+        if let Some(cell) = self.registry.named(&open.name) {
+            agree(&cell, open)?;
+            self.execute_on(&cell, caller, call);
+            return Ok(());
+        }
+        let birth = self.birth(open)?;
+        let arguments = birth.kind.bind(call.clone())?;
+        self.admit(&arguments, birth.durability)?;
+        // A read of what is not there sees it empty and creates nothing; so does a write that would change nothing.
+        let imagined = birth.create(Oid(0))?;
+        if self.answer_imagined(&imagined, caller, &arguments) {
+            return Ok(());
+        }
+        let cell = self.create(birth, None)?;
+        agree(&cell, open)?;
+        self.execute_on(&cell, caller, call);
+        Ok(())
+    }
+
+    /// What an object of this name would be if it were created now.
+    pub(super) fn birth(&self, open: &Open) -> Result<Birth, Refusal> {
+        let kind = objects::kind(&open.kind).ok_or_else(|| {
+            Refusal::new(
+                Code::WrongKind,
+                format!("there is no kind \"{}\"", open.kind),
+            )
+        })?;
+        check_name(&open.name)?;
+        let OpenOptions {
+            durability,
+            exists,
+            options,
+        } = &open.options;
+        if *exists == Some(true) {
+            return Err(Refusal::new(
+                Code::NotFound,
+                format!("no object \"{}\"", open.name),
+            ));
+        }
+        Ok(Birth {
+            kind,
+            name: open.name.clone(),
+            durability: durability.unwrap_or(self.limits.durability),
+            options: Options::check(kind, options)?,
+        })
+    }
+
+    /// Creates an object, unless the name has one by now: then it is that one. `operation` is the call that asked for
+    /// it, if creating is all that it asked for.
+    pub(super) fn create(
+        &self,
+        birth: Birth,
+        operation: Option<Ending<'_>>,
+    ) -> Result<Arc<Cell>, Refusal> {
+        let mut table = self.registry.table.state.lock();
+        if let Some(cell) = self.registry.named(&birth.name) {
+            return Ok(cell);
+        }
+        let oid = Oid(self.log.unlogged().0);
+        let cell = Arc::new(birth.create(oid)?);
+        if cell.is_logged() {
+            let row = Row::put(number_key(oid.0), birth.to_value());
+            self.change_registry(
+                &mut table,
+                row,
+                operation.map(|ending| ending.reaching(oid)),
+            );
+            let mut state = cell.state.lock();
+            if cell.durability == Durability::Durable {
+                state.gate = table.gate;
+            }
+        }
+        self.registry.insert(&cell);
+        Ok(cell)
+    }
+
+    /// Deletes an object: whoever waits for it is refused. Returns what the reply waits for.
+    pub(super) fn delete(
+        &self,
+        cell: &Arc<Cell>,
+        operation: Option<Ending<'_>>,
+    ) -> Result<Revision, Refusal> {
+        let mut table = self.registry.table.state.lock();
+        let mut state = cell.state.lock();
+        if state.gone {
+            return Err(self.gone(cell.oid));
+        }
+        state.gone = true;
+        self.registry.remove(cell);
+        state.release_all(cell.oid);
+        let waiting = state.waiting.take_all();
+        if cell.is_logged() {
+            self.change_registry(&mut table, Row::delete(number_key(cell.oid.0)), operation);
+        }
+        let gate = table.gate;
+        drop(state);
+        drop(table);
+        for parked in waiting {
+            if parked.claim() {
+                self.unpark(&parked);
+                let message = format!("{} was deleted", cell.title());
+                self.answer(
+                    &parked.caller,
+                    self.refused(Refusal::new(Code::ObjectGone, message)),
+                    gate,
+                );
+            }
+        }
+        Ok(gate)
+    }
+
+    fn change_registry(
+        &self,
+        table: &mut MutexGuard<'_, State>,
+        row: Row,
+        operation: Option<Ending<'_>>,
+    ) {
+        table.at = table.at.max(self.clock.now());
+        let mut remembered = None;
+        self.change(
+            &self.registry.table,
+            table,
+            None,
+            smallvec![row],
+            |revision, _| {
+                let (lane, sequence, outcome) = operation?.outcome(revision)?;
+                remembered = Some((lane, sequence, outcome.clone()));
+                Some((lane.operation(sequence), outcome))
+            },
+        );
+        if let Some((lane, sequence, outcome)) = remembered {
+            lane.remember(sequence, outcome, table.gate, true);
+        }
+    }
+
+    /// Answers a call on an object that does not exist, if it would leave it as it is.
+    fn answer_imagined(&self, imagined: &Cell, caller: &Caller, call: &objects::Arguments) -> bool {
+        let mut state = imagined.state.lock();
+        let decision = self.decide(imagined, &mut state, caller, call, false);
+        let result = match decision {
+            Err(refusal) => Err(refusal),
+            Ok(objects::Decision {
+                rows,
+                next: objects::Next::Reply(value),
+            }) if rows.is_empty() || call.method.access == Access::Read => Ok(value),
+            Ok(_) => return false,
+        };
+        drop(state);
+        let mut reply = self.refused(Refusal::new(Code::NotFound, ""));
+        reply.result = result;
+        self.answer(caller, reply, self.registry.gate());
+        true
+    }
+}
+
+/// Is the object what the caller takes it for?
+pub(super) fn agree(cell: &Cell, open: &Open) -> Result<(), Refusal> {
+    let name = &open.name;
+    if cell.kind.name != open.kind {
+        let message = format!("\"{name}\" is a {}, not a {}", cell.kind.name, open.kind);
+        return Err(Refusal::new(Code::WrongKind, message));
+    }
+    let OpenOptions {
+        durability,
+        exists,
+        options,
+    } = &open.options;
+    if *exists == Some(false) {
+        return Err(Refusal::new(
+            Code::Conflict,
+            format!("there is a {} \"{name}\" already", cell.kind.name),
+        ));
+    }
+    if let Some(asked) = durability.filter(|asked| *asked != cell.durability) {
+        let message = format!(
+            "{} has durability {}, not {}",
+            cell.title(),
+            cell.durability.name(),
+            asked.name()
+        );
+        return Err(Refusal::new(Code::Conflict, message));
+    }
+    for (option, asked) in options {
+        match cell.options.get(option) {
+            Some(has) if has.equals(asked) => {}
+            Some(has) => {
+                let message = format!(
+                    "{} was made with {option} = {}, not {}",
+                    cell.title(),
+                    has.repr(),
+                    asked.repr()
+                );
+                return Err(Refusal::new(Code::Conflict, message));
+            }
+            None => {
+                // An option that the kind lacks is refused by name; one that was left at its default differs.
+                Options::check(cell.kind, &[(option.clone(), asked.clone())])?;
+                let message = format!(
+                    "{} was made without {option}, not with {}",
+                    cell.title(),
+                    asked.repr()
+                );
+                return Err(Refusal::new(Code::Conflict, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let wrong = if name.is_empty() {
+        "a name has at least one byte"
+    } else if name.len() > NAME_BYTES_MAX {
+        "a name has at most 512 bytes"
+    } else if name.chars().any(char::is_control) {
+        "a name has no control characters"
+    } else if name.starts_with('$') {
+        "names that begin with $ are the server's"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Code::BadArguments, wrong))
+}

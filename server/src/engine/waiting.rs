@@ -1,0 +1,226 @@
+//! Calls that wait, and who of them is asked again.
+//!
+//! A waiting call is ended once: by a grant, its deadline, a cancel, the end of its lease or of its connection. Whoever
+//! wants to end it takes its *claim* by compare-and-swap, under the lock of the cell where it acts; the loser does
+//! nothing. A claimed call counts as absent and is swept when met.
+
+use super::cell::Cell;
+use super::execute::Caller;
+use crate::objects::{Arguments, Until};
+use commonhold_proto::{Row, RowKey};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Waits for any change of one object that may stand at a time: each is retried at every change.
+pub(super) const ANY_MAX: usize = 1_000;
+
+/// A call that waits.
+pub(crate) struct Parked {
+    claimed: AtomicBool,
+    pub(super) cell: Arc<Cell>,
+    pub(super) caller: Caller,
+    /// What is asked when it may go on.
+    pub(super) resume: Arguments,
+    /// What is asked if its time runs out.
+    pub(super) on_deadline: Option<Arguments>,
+    pub(super) until: Until,
+    /// The line it stands in: its first method's.
+    pub(super) line: Option<&'static str>,
+    /// Did it change rows before it waited?
+    pub(super) changed: bool,
+}
+
+impl Parked {
+    pub(super) fn new(
+        cell: Arc<Cell>,
+        caller: Caller,
+        resume: Arguments,
+        on_deadline: Option<Arguments>,
+        until: Until,
+        line: Option<&'static str>,
+        changed: bool,
+    ) -> Parked {
+        Parked {
+            claimed: AtomicBool::new(false),
+            cell,
+            caller,
+            resume,
+            on_deadline,
+            until,
+            line,
+            changed,
+        }
+    }
+
+    /// Takes the right to end it; false if somebody else has.
+    pub(crate) fn claim(&self) -> bool {
+        self.claimed
+            .compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
+    }
+}
+
+/// The waiting calls of one object.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Per line, in order of arrival. Few lines: a list.
+    lines: Vec<(&'static str, VecDeque<Arc<Parked>>)>,
+    /// Outside lines, by the row they wait for.
+    rows: BTreeMap<RowKey, Vec<Arc<Parked>>>,
+    /// Outside lines, for any change.
+    any: Vec<Arc<Parked>>,
+    /// Taken out to be asked again. Kept here, because the lock is let go between two batches of grants.
+    woken: VecDeque<Arc<Parked>>,
+}
+
+impl Waiting {
+    /// Does somebody stand in this line?
+    pub(super) fn stands(&mut self, line: &'static str) -> bool {
+        if self
+            .woken
+            .iter()
+            .any(|parked| parked.line == Some(line) && !parked.is_claimed())
+        {
+            return true;
+        }
+        match self.lines.iter_mut().find(|(name, _)| *name == line) {
+            Some((_, queue)) => {
+                sweep_front(queue);
+                !queue.is_empty()
+            }
+            None => false,
+        }
+    }
+
+    /// May one more wait for any change?
+    pub(super) fn has_room_for_any(&mut self) -> bool {
+        self.any.retain(|parked| !parked.is_claimed());
+        self.any.len() < ANY_MAX
+    }
+
+    /// Adds a call at its end.
+    pub(super) fn add(&mut self, parked: Arc<Parked>) {
+        if let Some(line) = parked.line {
+            match self.lines.iter_mut().find(|(name, _)| *name == line) {
+                Some((_, queue)) => queue.push_back(parked),
+                None => self.lines.push((line, VecDeque::from([parked]))),
+            }
+            return;
+        }
+        match &parked.until {
+            Until::Any => self.any.push(parked),
+            Until::Row(key) => {
+                let waiting = self.rows.entry(key.clone()).or_default();
+                // Deadlines and cancels leave claimed ones behind: swept before the list grows.
+                if waiting.len() == waiting.capacity() {
+                    waiting.retain(|parked| !parked.is_claimed());
+                }
+                waiting.push(parked);
+            }
+        }
+    }
+
+    /// Puts a call back where it was: it was asked and goes on waiting for the same.
+    pub(super) fn keep(&mut self, parked: Arc<Parked>) {
+        match parked.line {
+            None => self.add(parked),
+            Some(line) => {
+                if let Some((_, queue)) = self.lines.iter_mut().find(|(name, _)| *name == line) {
+                    queue.push_front(parked);
+                }
+            }
+        }
+    }
+
+    /// Wakes whoever waits for one of these rows, in order: the heads of lines first.
+    pub(super) fn wake(&mut self, rows: &[Row]) {
+        let touched = &mut self.woken;
+        for (_, queue) in &mut self.lines {
+            sweep_front(queue);
+            if let Some(head) = queue.front()
+                && waits_for(&head.until, rows)
+            {
+                touched.extend(queue.pop_front());
+            }
+        }
+        if !self.rows.is_empty() {
+            for row in rows {
+                match row {
+                    Row::Put { key, .. } | Row::Delete { key } => {
+                        touched.extend(self.rows.remove(key).into_iter().flatten())
+                    }
+                    Row::DeletePrefix { prefix } => {
+                        let from = (Bound::Included(prefix.clone()), Bound::Unbounded);
+                        let keys: Vec<RowKey> = self
+                            .rows
+                            .range(from)
+                            .map(|(key, _)| key.clone())
+                            .take_while(|key| key.0.starts_with(&prefix.0))
+                            .collect();
+                        touched.extend(
+                            keys.iter()
+                                .filter_map(|key| self.rows.remove(key))
+                                .flatten(),
+                        );
+                    }
+                }
+            }
+        }
+        touched.extend(self.any.drain(..));
+    }
+
+    /// Wakes the head of a line whose head left.
+    pub(super) fn wake_head(&mut self, line: &'static str) {
+        if let Some((_, queue)) = self.lines.iter_mut().find(|(name, _)| *name == line) {
+            sweep_front(queue);
+            if let Some(head) = queue.pop_front() {
+                self.woken.push_front(head);
+            }
+        }
+    }
+
+    /// The next that is to be asked again, and then kept, or claimed and acted for.
+    pub(super) fn next_woken(&mut self) -> Option<Arc<Parked>> {
+        while let Some(parked) = self.woken.pop_front() {
+            if !parked.is_claimed() {
+                return Some(parked);
+            }
+            if let Some(line) = parked.line {
+                self.wake_head(line);
+            }
+        }
+        None
+    }
+
+    /// Takes everybody out: the object is gone.
+    pub(super) fn take_all(&mut self) -> Vec<Arc<Parked>> {
+        let waiting = std::mem::take(self);
+        let lines = waiting.lines.into_iter().flat_map(|(_, queue)| queue);
+        waiting
+            .woken
+            .into_iter()
+            .chain(lines)
+            .chain(waiting.rows.into_values().flatten())
+            .chain(waiting.any)
+            .collect()
+    }
+}
+
+fn waits_for(until: &Until, rows: &[Row]) -> bool {
+    match until {
+        Until::Any => !rows.is_empty(),
+        Until::Row(key) => rows.iter().any(|row| row.touches(key)),
+    }
+}
+
+fn sweep_front(queue: &mut VecDeque<Arc<Parked>>) {
+    while queue.front().is_some_and(|parked| parked.is_claimed()) {
+        queue.pop_front();
+    }
+}

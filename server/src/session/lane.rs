@@ -1,0 +1,593 @@
+//! A lane: one connection of a session at a time, the outcomes it remembers, and the replies on their way out.
+//!
+//! Lock order: `decoder`, then everything that executing a call locks, then `state`, which is held for a few steps and
+//! calls nothing that locks. A call's number is admitted before it executes and answered after, so the table always
+//! tells a resent call how far the first one came.
+
+use super::ranges::Ranges;
+use crate::engine::Parked;
+use commonhold_proto::wire::ServerFrame;
+use commonhold_proto::{
+    LaneId, OperationId, Outcome, OutcomeState, Reply, Revision, SessionId, Value,
+};
+use fnv::FnvBuildHasher;
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+
+/// Calls that a client may have under way on a lane, those that wait not counted.
+pub(crate) const CREDITS: u32 = 1024;
+/// At so many remembered outcomes a lane grants no more credits.
+const OUTCOMES_MAX: usize = 4096;
+/// The same in bytes.
+const OUTCOME_BYTES_MAX: usize = 8 << 20;
+/// About how many bytes of replies one frame takes.
+const FRAME_BYTES: usize = 64 << 10;
+/// Larger replies travel in parts.
+const PART_ABOVE: usize = 256 << 10;
+
+/// One lane of a session.
+pub(crate) struct Lane {
+    /// The session.
+    pub(crate) session: SessionId,
+    /// Its number within the session.
+    pub(crate) id: LaneId,
+    /// Held while a frame is executed. Its value is the incarnation that may execute: a connection that was replaced
+    /// finds another number and stops, and a resume waits here until the frame under way is done.
+    decoder: Mutex<u32>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Is there a connection that takes replies?
+    connected: bool,
+    entries: HashMap<u64, Entry, FnvBuildHasher>,
+    outcomes: usize,
+    outcome_bytes: usize,
+    acknowledged: Ranges,
+    /// Replies that may leave.
+    ready: VecDeque<(u64, Reply)>,
+    /// Replies that wait for the store.
+    held: Vec<(Revision, u64, Reply)>,
+    /// Calls that began to wait since the last frame.
+    parked: Vec<u64>,
+    /// What the client may still send.
+    credits: u32,
+    /// Credits that came back and are not granted yet.
+    owed: u32,
+    /// Large replies on their way in parts.
+    parts: VecDeque<OutgoingParts>,
+    /// Set while the connection's own task executes calls: it looks at the replies itself afterwards.
+    executing: bool,
+    waker: Option<Waker>,
+}
+
+/// How far a call came.
+enum Entry {
+    /// It executes right now.
+    Running { fingerprint: u64 },
+    /// It waits, in memory.
+    Parked {
+        fingerprint: u64,
+        parked: Arc<Parked>,
+        waiting: Option<Outcome>,
+    },
+    /// It changed rows and then waited; the connection that waited is gone.
+    Waiting(Outcome),
+    /// It changed rows and was answered.
+    Done {
+        outcome: Outcome,
+        gate: Revision,
+        logged: bool,
+        bytes: usize,
+    },
+}
+
+struct OutgoingParts {
+    sequence: u64,
+    encoded: bytes::Bytes,
+}
+
+/// What a call's number says about the call.
+pub(crate) enum Admission {
+    /// It is new.
+    New,
+    /// It was done: this is its reply, which may leave once `Revision` is durable.
+    Remembered(Reply, Revision),
+    /// It goes on from here.
+    Resume(Outcome),
+    /// It is under way: its reply will come.
+    Underway,
+    /// Its reply was acknowledged.
+    Stale,
+    /// The number was used for another call.
+    IdReused,
+}
+
+impl Lane {
+    pub(crate) fn new(session: SessionId, id: LaneId) -> Lane {
+        Lane {
+            session,
+            id,
+            decoder: Mutex::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The id of one of its calls.
+    pub(crate) fn operation(&self, sequence: u64) -> OperationId {
+        OperationId {
+            session: self.session,
+            lane: self.id,
+            sequence,
+        }
+    }
+
+    /// Gives the lane to a new connection: waits until the old one's decoder stands still, and fences it. Returns the
+    /// incarnation and the calls that waited, for the engine to withdraw.
+    pub(crate) fn connect(&self) -> (u32, Vec<Arc<Parked>>) {
+        let mut incarnation = self.decoder.lock();
+        *incarnation += 1;
+        let mut state = self.state.lock();
+        let parked = state.disconnect();
+        state.connected = true;
+        state.credits = CREDITS;
+        (*incarnation, parked)
+    }
+
+    /// The connection of this incarnation is gone. Returns the calls that waited; `None` if another connection took over.
+    pub(crate) fn disconnect(&self, incarnation: u32) -> Option<Vec<Arc<Parked>>> {
+        let current = self.decoder.lock();
+        (*current == incarnation).then(|| self.state.lock().disconnect())
+    }
+
+    /// Cuts the lane off whatever connection it has: that one finds itself fenced.
+    pub(crate) fn fence(&self) -> Vec<Arc<Parked>> {
+        *self.decoder.lock() += 1;
+        let mut state = self.state.lock();
+        let parked = state.disconnect();
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+        parked
+    }
+
+    /// The right to execute calls, while this is held; `None` for a connection that was replaced.
+    pub(crate) fn decoder(&self, incarnation: u32) -> Option<Executing<'_>> {
+        let guard = self.decoder.lock();
+        if *guard != incarnation {
+            return None;
+        }
+        self.state.lock().executing = true;
+        Some(Executing {
+            lane: self,
+            _guard: guard,
+        })
+    }
+
+    /// Takes one credit from the client; false if it had none.
+    pub(crate) fn spend_credit(&self) -> bool {
+        let mut state = self.state.lock();
+        let had = state.credits > 0;
+        state.credits = state.credits.saturating_sub(1);
+        had
+    }
+
+    /// Looks a number up and, if it is new, notes that it executes.
+    pub(crate) fn admit(&self, sequence: u64, fingerprint: u64) -> Admission {
+        let mut state = self.state.lock();
+        if state.acknowledged.contains(sequence) {
+            return Admission::Stale;
+        }
+        let entry = match state.entries.entry(sequence) {
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(Entry::Running { fingerprint });
+                return Admission::New;
+            }
+            std::collections::hash_map::Entry::Occupied(occupied) => occupied.into_mut(),
+        };
+        match entry {
+            entry if entry.fingerprint() != fingerprint => Admission::IdReused,
+            Entry::Running { .. } | Entry::Parked { .. } => Admission::Underway,
+            Entry::Done {
+                outcome:
+                    Outcome {
+                        state: OutcomeState::Done(reply),
+                        ..
+                    },
+                gate,
+                ..
+            } => Admission::Remembered(
+                Reply {
+                    remembered: true,
+                    ..reply.clone()
+                },
+                *gate,
+            ),
+            Entry::Waiting(outcome) | Entry::Done { outcome, .. } => {
+                let outcome = outcome.clone();
+                *entry = Entry::Running { fingerprint };
+                Admission::Resume(outcome)
+            }
+        }
+    }
+
+    /// The lowest number that is not acknowledged: what a change tells recovery.
+    pub(crate) fn acknowledged_below(&self) -> u64 {
+        self.state.lock().acknowledged.first_missing()
+    }
+
+    /// Remembers what a call that changed rows gets when it is sent again.
+    pub(crate) fn remember(&self, sequence: u64, outcome: Outcome, gate: Revision, logged: bool) {
+        self.state.lock().remember(sequence, outcome, gate, logged);
+    }
+
+    /// Answers a call. The reply leaves once `gate` is durable.
+    pub(crate) fn answer(&self, sequence: u64, reply: Reply, gate: Revision, durable: Revision) {
+        let mut state = self.state.lock();
+        // What is not an outcome is forgotten: sent again, it runs anew.
+        match state.entries.get(&sequence) {
+            Some(Entry::Running { .. }) => {
+                state.entries.remove(&sequence);
+                state.owed += 1;
+            }
+            Some(Entry::Parked { .. }) => {
+                state.entries.remove(&sequence);
+            }
+            // Remembered before it was answered, or a number that was refused without being looked at.
+            Some(Entry::Done { .. } | Entry::Waiting(_)) | None => state.owed += 1,
+        }
+        state.push(sequence, reply, gate, durable);
+    }
+
+    /// Answers a call that changed rows, and remembers the answer.
+    pub(crate) fn finish(
+        &self,
+        sequence: u64,
+        outcome: Outcome,
+        gate: Revision,
+        logged: bool,
+        durable: Revision,
+    ) {
+        let OutcomeState::Done(reply) = &outcome.state else {
+            return;
+        };
+        let reply = reply.clone();
+        let mut state = self.state.lock();
+        if !matches!(state.entries.get(&sequence), Some(Entry::Parked { .. })) {
+            state.owed += 1;
+        }
+        state.remember(sequence, outcome, gate, logged);
+        state.push(sequence, reply, gate, durable);
+    }
+
+    /// Answers a call that is none: it had no entry and gets none.
+    pub(crate) fn answer_again(
+        &self,
+        sequence: u64,
+        reply: Reply,
+        gate: Revision,
+        durable: Revision,
+    ) {
+        let mut state = self.state.lock();
+        state.owed += 1;
+        state.push(sequence, reply, gate, durable);
+    }
+
+    /// Notes that a call waits. `waiting` is its outcome so far, if it changed rows.
+    pub(crate) fn park(&self, sequence: u64, parked: Arc<Parked>, waiting: Option<Outcome>) {
+        let mut state = self.state.lock();
+        let (fingerprint, again) = match state.entries.get(&sequence) {
+            Some(entry) => (entry.fingerprint(), matches!(entry, Entry::Parked { .. })),
+            None => return,
+        };
+        state.entries.insert(
+            sequence,
+            Entry::Parked {
+                fingerprint,
+                parked,
+                waiting,
+            },
+        );
+        if !again {
+            state.owed += 1;
+            state.parked.push(sequence);
+            state.wake();
+        }
+    }
+
+    /// A call that waits, for a cancel.
+    pub(crate) fn parked(&self, sequence: u64) -> Option<Arc<Parked>> {
+        match self.state.lock().entries.get(&sequence) {
+            Some(Entry::Parked { parked, .. }) => Some(Arc::clone(parked)),
+            _ => None,
+        }
+    }
+
+    /// Forgets a call that was dropped unanswered: sent again, it is new.
+    pub(crate) fn forget(&self, sequence: u64) {
+        let mut state = self.state.lock();
+        if let Some(Entry::Running { .. }) = state.entries.get(&sequence) {
+            state.entries.remove(&sequence);
+        }
+    }
+
+    /// The client has these replies. False if it sends runs that no client makes.
+    pub(crate) fn acknowledge(&self, first: u64, last: u64) -> bool {
+        let mut state = self.state.lock();
+        if !state.acknowledged.insert(first, last) {
+            return false;
+        }
+        let span = last.saturating_sub(first).saturating_add(1);
+        if span > state.entries.len() as u64 {
+            let known: Vec<u64> = state
+                .entries
+                .keys()
+                .copied()
+                .filter(|n| (first..=last).contains(n))
+                .collect();
+            known
+                .into_iter()
+                .for_each(|sequence| state.drop_outcome(sequence));
+        } else {
+            (first..=last).for_each(|sequence| state.drop_outcome(sequence));
+        }
+        true
+    }
+
+    /// The next frame for the client, if there is anything to say; otherwise `waker` is kept for when there is. The
+    /// second value tells whether replies are held for the store: then the caller also waits at the gate.
+    pub(crate) fn next_frame(
+        &self,
+        durable: Revision,
+        waker: &Waker,
+    ) -> (Option<ServerFrame>, bool) {
+        let mut state = self.state.lock();
+        state.release(durable);
+        let frame = state.frame();
+        if frame.is_none() && !state.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+        (frame, !state.held.is_empty())
+    }
+
+    /// Is every call answered, and every answer on its way?
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        state.ready.is_empty()
+            && state.held.is_empty()
+            && state
+                .entries
+                .values()
+                .all(|entry| matches!(entry, Entry::Done { .. }))
+    }
+
+    /// What recovery found.
+    pub(crate) fn restore(&self, sequence: u64, outcome: Outcome) {
+        let mut state = self.state.lock();
+        let below = outcome.acknowledged_below;
+        if below > 1 && state.acknowledged.insert(1, below - 1) && state.outcomes > 0 {
+            let stale: Vec<u64> = state
+                .entries
+                .keys()
+                .copied()
+                .filter(|&n| n < below)
+                .collect();
+            stale.into_iter().for_each(|n| state.drop_outcome(n));
+        }
+        if !state.acknowledged.contains(sequence) {
+            state.remember(sequence, outcome, Revision(0), true);
+        }
+    }
+
+    /// The outcomes that a checkpoint must keep.
+    pub(crate) fn outcomes(&self) -> Vec<(u64, Outcome)> {
+        let state = self.state.lock();
+        let kept = state
+            .entries
+            .iter()
+            .filter_map(|(sequence, entry)| match entry {
+                Entry::Done {
+                    outcome,
+                    logged: true,
+                    ..
+                }
+                | Entry::Waiting(outcome) => Some((*sequence, outcome.clone())),
+                Entry::Parked {
+                    waiting: Some(outcome),
+                    ..
+                } => Some((*sequence, outcome.clone())),
+                _ => None,
+            });
+        kept.collect()
+    }
+}
+
+/// The right to execute calls on a lane. Dropped, the lane's task is expected to look for replies.
+pub(crate) struct Executing<'a> {
+    lane: &'a Lane,
+    _guard: MutexGuard<'a, u32>,
+}
+
+impl Drop for Executing<'_> {
+    fn drop(&mut self) {
+        self.lane.state.lock().executing = false;
+    }
+}
+
+impl Entry {
+    fn fingerprint(&self) -> u64 {
+        match self {
+            Entry::Running { fingerprint } | Entry::Parked { fingerprint, .. } => *fingerprint,
+            Entry::Waiting(outcome) | Entry::Done { outcome, .. } => outcome.fingerprint,
+        }
+    }
+}
+
+impl State {
+    /// Forgets the connection: replies on their way are dropped (who remembers them is asked again), calls that waited
+    /// are given back, those of them that had changed rows keep their place in the story.
+    fn disconnect(&mut self) -> Vec<Arc<Parked>> {
+        self.connected = false;
+        self.ready.clear();
+        self.held.clear();
+        self.parked.clear();
+        self.parts.clear();
+        self.owed = 0;
+        let mut withdrawn = Vec::new();
+        let numbers: Vec<u64> = self
+            .entries
+            .iter()
+            .filter(|(_, e)| matches!(e, Entry::Parked { .. }))
+            .map(|(n, _)| *n)
+            .collect();
+        for number in numbers {
+            let Some(Entry::Parked {
+                fingerprint,
+                parked,
+                waiting,
+            }) = self.entries.remove(&number)
+            else {
+                continue;
+            };
+            if parked.claim() {
+                // It went no further: what it was before is what it is now.
+                if let Some(outcome) = waiting {
+                    self.entries.insert(number, Entry::Waiting(outcome));
+                }
+                withdrawn.push(parked);
+            } else {
+                // Somebody is ending it at this moment and will say how.
+                self.entries.insert(number, Entry::Running { fingerprint });
+            }
+        }
+        withdrawn
+    }
+
+    fn remember(&mut self, sequence: u64, outcome: Outcome, gate: Revision, logged: bool) {
+        let (entry, bytes) = match &outcome.state {
+            OutcomeState::Done(reply) => {
+                let bytes = size_of::<Entry>() + reply.result.as_ref().map_or(0, Value::size);
+                (
+                    Entry::Done {
+                        outcome,
+                        gate,
+                        logged,
+                        bytes,
+                    },
+                    bytes,
+                )
+            }
+            OutcomeState::Waiting { .. } => (Entry::Waiting(outcome), 0),
+        };
+        if let Entry::Done { .. } = entry {
+            self.outcomes += 1;
+            self.outcome_bytes += bytes;
+        }
+        if let Some(Entry::Done { bytes, .. }) = self.entries.insert(sequence, entry) {
+            self.outcomes -= 1;
+            self.outcome_bytes -= bytes;
+        }
+    }
+
+    fn drop_outcome(&mut self, sequence: u64) {
+        if let Some(Entry::Done { bytes, .. }) = self.entries.get(&sequence) {
+            self.outcomes -= 1;
+            self.outcome_bytes -= bytes;
+            self.entries.remove(&sequence);
+        }
+    }
+
+    fn push(&mut self, sequence: u64, reply: Reply, gate: Revision, durable: Revision) {
+        if !self.connected {
+            return;
+        }
+        if gate <= durable {
+            self.ready.push_back((sequence, reply));
+        } else {
+            self.held.push((gate, sequence, reply));
+        }
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        if !self.executing
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Moves what is durable now to the replies that may leave.
+    fn release(&mut self, durable: Revision) {
+        if self.held.iter().all(|(gate, ..)| *gate > durable) {
+            return;
+        }
+        for (gate, sequence, reply) in std::mem::take(&mut self.held) {
+            if gate <= durable {
+                self.ready.push_back((sequence, reply));
+            } else {
+                self.held.push((gate, sequence, reply));
+            }
+        }
+    }
+
+    fn frame(&mut self) -> Option<ServerFrame> {
+        let credits = self.grant();
+        if self.ready.is_empty() && self.parked.is_empty() && self.parts.is_empty() && credits == 0
+        {
+            return None;
+        }
+        let mut frame = ServerFrame {
+            credits,
+            parked: std::mem::take(&mut self.parked),
+            ..ServerFrame::default()
+        };
+        frame
+            .replies
+            .reserve(self.ready.len().min(FRAME_BYTES / 64));
+        let mut bytes = 0;
+        while bytes < FRAME_BYTES
+            && let Some((sequence, reply)) = self.ready.pop_front()
+        {
+            let size = reply.result.as_ref().map_or(64, Value::size);
+            let reply = reply.into_wire(sequence);
+            if size > PART_ABOVE {
+                let encoded = reply.to_bytes();
+                self.parts.push_back(OutgoingParts { sequence, encoded });
+            } else {
+                bytes += size;
+                frame.replies.push(reply);
+            }
+        }
+        // One piece a frame, so that small replies pass between; the large ones take turns.
+        if bytes < FRAME_BYTES
+            && let Some(mut parts) = self.parts.pop_front()
+        {
+            let data = parts.encoded.split_to(parts.encoded.len().min(FRAME_BYTES));
+            let last = parts.encoded.is_empty();
+            frame.parts.push(commonhold_proto::wire::Part {
+                sequence: parts.sequence,
+                data,
+                last,
+            });
+            if !last {
+                self.parts.push_back(parts);
+            }
+        }
+        Some(frame)
+    }
+
+    /// Credits that go back to the client now: none while it does not acknowledge what is remembered for it.
+    fn grant(&mut self) -> u32 {
+        if self.outcomes >= OUTCOMES_MAX || self.outcome_bytes >= OUTCOME_BYTES_MAX {
+            return 0;
+        }
+        let granted = self.owed.min(CREDITS - self.credits.min(CREDITS));
+        self.owed = 0;
+        self.credits += granted;
+        granted
+    }
+}

@@ -1,0 +1,169 @@
+//! Sessions: who a client is, what it holds, and what it has been told.
+//!
+//! Three lifetimes: the *lease* (is the client alive? ends what is lent to it), the *session* (identity and outcomes,
+//! kept an hour after its last lane) and the *outcome* (until acknowledged). An unknown session is never a new one.
+
+mod lane;
+mod ranges;
+
+pub(crate) use lane::{Admission, CREDITS, Executing, Lane};
+
+use commonhold_proto::{LaneId, Oid, RowKey, SessionId};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Lanes that one session may have.
+const LANES_MAX: u32 = 1024;
+/// Calls of one session that may wait at a time.
+pub(crate) const PARKED_MAX: usize = 10_000;
+
+/// How the server tells that a client lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// As long as its connection does.
+    Connection,
+    /// As long as it sends frames.
+    Heartbeat,
+}
+
+/// Who a client is, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The name it chose.
+    pub name: String,
+    /// Its machine.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// SHA-256 of the token that a session's lanes log in with.
+pub type TokenHash = [u8; 32];
+
+/// One client object in one process.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) identity: Identity,
+    pub(crate) liveness: Liveness,
+    pub(crate) token: TokenHash,
+    lease: Mutex<Arc<Lease>>,
+    lanes: Mutex<BTreeMap<LaneId, Arc<Lane>>>,
+    pub(crate) presence: Mutex<Presence>,
+}
+
+/// Whether the client is there. Times are monotonic.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    /// Live connections.
+    pub(crate) connections: usize,
+    /// When the last of them broke, or when a restarted server began to wait for it.
+    pub(crate) absent_since: Option<Duration>,
+    /// When a frame last came.
+    pub(crate) heard: Duration,
+    /// How long the lease outlives the absence: the grace, or the term after a restart.
+    pub(crate) patience: Duration,
+    /// The lease ended, and the client has not been told.
+    pub(crate) lease_lost: bool,
+}
+
+/// What a session holds while it is known to live.
+///
+/// Ending it sets `ended` first; every execution looks at the flag under its cell's lock, and lends under the lock of
+/// `lent`, so that the sweep misses nothing.
+pub(crate) struct Lease {
+    pub(crate) session: SessionId,
+    ended: AtomicBool,
+    lent: Mutex<HashSet<(Oid, RowKey)>>,
+    /// Calls that wait under it.
+    pub(crate) parked: AtomicUsize,
+}
+
+impl Lease {
+    fn new(session: SessionId) -> Arc<Lease> {
+        Arc::new(Lease {
+            session,
+            ended: AtomicBool::new(false),
+            lent: Mutex::default(),
+            parked: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Notes a row that ends with the lease. False if the lease has ended: the caller sweeps it again.
+    pub(crate) fn lend(&self, oid: Oid, key: RowKey) -> bool {
+        let mut lent = self.lent.lock();
+        lent.insert((oid, key));
+        !self.has_ended()
+    }
+
+    /// The row does not end with the lease any more.
+    pub(crate) fn give_back(&self, oid: Oid, key: &RowKey) {
+        self.lent.lock().remove(&(oid, key.clone()));
+    }
+
+    /// Ends it, and takes what was lent until now, in order.
+    pub(crate) fn end(&self) -> Vec<(Oid, RowKey)> {
+        let mut lent = self.lent.lock();
+        self.ended.store(true, Ordering::Release);
+        let mut rows: Vec<_> = lent.drain().collect();
+        rows.sort();
+        rows
+    }
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        identity: Identity,
+        liveness: Liveness,
+        token: TokenHash,
+    ) -> Session {
+        Session {
+            id,
+            identity,
+            liveness,
+            token,
+            lease: Mutex::new(Lease::new(id)),
+            lanes: Mutex::default(),
+            presence: Mutex::default(),
+        }
+    }
+
+    /// The lease of now.
+    pub(crate) fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease.lock())
+    }
+
+    /// The lease of now, or a new one if that has ended.
+    pub(crate) fn renew(&self) -> Arc<Lease> {
+        let mut lease = self.lease.lock();
+        if lease.has_ended() {
+            *lease = Lease::new(self.id);
+        }
+        Arc::clone(&lease)
+    }
+
+    /// The lane of this number, made if it is new. `None` if there would be too many.
+    pub(crate) fn lane(&self, id: LaneId) -> Option<Arc<Lane>> {
+        if id.0 >= LANES_MAX {
+            return None;
+        }
+        let mut lanes = self.lanes.lock();
+        Some(Arc::clone(
+            lanes
+                .entry(id)
+                .or_insert_with(|| Arc::new(Lane::new(self.id, id))),
+        ))
+    }
+
+    /// All lanes.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.lanes.lock().values().cloned().collect()
+    }
+}
