@@ -4,7 +4,7 @@ use crate::wire::{self, call, reply};
 use crate::{Code, Oid, Owner, Refusal, Revision, Value};
 use bytes::Bytes;
 use fnv::FnvHasher;
-use prost::Message as _;
+use prost::{DecodeError, Message as _};
 use std::hash::Hasher;
 use std::time::Duration;
 
@@ -259,6 +259,13 @@ impl Open {
                 options: named_from_wire(wire.options)?,
             },
         })
+    }
+}
+
+impl wire::Call {
+    /// Reads the encoded form of a call that travelled in parts.
+    pub fn from_bytes(bytes: Bytes) -> Result<wire::Call, DecodeError> {
+        wire::Call::decode(bytes)
     }
 }
 

@@ -171,6 +171,20 @@ impl Engine {
         Ok((engine, committer, found))
     }
 
+    /// As [`Engine::recover`], for a server.
+    pub(crate) fn start(
+        store: Box<dyn Store>,
+        limits: Limits,
+        time: Box<dyn TimeSource>,
+    ) -> Result<(Arc<Engine>, Committer, Found), StoreError> {
+        Engine::recover(store, limits, time, Faults::default())
+    }
+
+    /// Makes the task of every lane look around.
+    pub(crate) fn poke_lanes(&self) {
+        self.all_lanes().iter().for_each(|lane| lane.poke());
+    }
+
     /// Executes a call, now, on this thread. Its answer goes back by its origin.
     pub(crate) fn submit(&self, origin: &Origin, received: Received) {
         let Received {

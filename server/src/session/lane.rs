@@ -14,6 +14,7 @@ use fnv::FnvBuildHasher;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 
 /// Calls that a client may have under way on a lane, those that wait not counted.
@@ -36,6 +37,8 @@ pub(crate) struct Lane {
     /// Held while a frame is executed. Its value is the incarnation that may execute: a connection that was replaced
     /// finds another number and stops, and a resume waits here until the frame under way is done.
     decoder: Mutex<u32>,
+    /// The same number, for a connection that only asks whether it still is the one.
+    incarnation: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -112,6 +115,7 @@ impl Lane {
             session,
             id,
             decoder: Mutex::new(0),
+            incarnation: AtomicU32::new(0),
             state: Mutex::default(),
         }
     }
@@ -130,8 +134,12 @@ impl Lane {
     pub(crate) fn connect(&self) -> (u32, Vec<Arc<Parked>>) {
         let mut incarnation = self.decoder.lock();
         *incarnation += 1;
+        self.incarnation.store(*incarnation, Ordering::Release);
         let mut state = self.state.lock();
         let parked = state.disconnect();
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
         state.connected = true;
         state.credits = CREDITS;
         (*incarnation, parked)
@@ -145,13 +153,27 @@ impl Lane {
 
     /// Cuts the lane off whatever connection it has: that one finds itself fenced.
     pub(crate) fn fence(&self) -> Vec<Arc<Parked>> {
-        *self.decoder.lock() += 1;
+        let mut incarnation = self.decoder.lock();
+        *incarnation += 1;
+        self.incarnation.store(*incarnation, Ordering::Release);
         let mut state = self.state.lock();
         let parked = state.disconnect();
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
         parked
+    }
+
+    /// Is this still the lane's connection?
+    pub(crate) fn is_current(&self, incarnation: u32) -> bool {
+        self.incarnation.load(Ordering::Acquire) == incarnation
+    }
+
+    /// Makes the lane's task look around.
+    pub(crate) fn poke(&self) {
+        if let Some(waker) = self.state.lock().waker.take() {
+            waker.wake();
+        }
     }
 
     /// The right to execute calls, while this is held; `None` for a connection that was replaced.

@@ -1,0 +1,144 @@
+//! One accepted connection: a Unix or a TCP socket, and who is at its other end.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tonic::transport::server::Connected;
+
+/// TCP: probes begin after this silence.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(5);
+/// TCP: and come so often.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
+/// TCP: so many unanswered ones end the connection.
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// Its process, on a Unix socket, where the kernel names it in this process's own namespace.
+    pub(crate) pid: Option<i32>,
+    /// Its user, on a Unix socket.
+    pub(crate) uid: Option<u32>,
+    /// Its address, on TCP.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// An accepted socket.
+pub(crate) enum Socket {
+    /// A Unix socket.
+    Unix(UnixStream, Peer, Count),
+    /// A TCP socket.
+    Tcp(TcpStream, Peer, Count),
+}
+
+/// Counts one connection while it lives.
+pub(crate) struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub(crate) fn new(connections: &Arc<AtomicUsize>) -> Count {
+        connections.fetch_add(1, Ordering::AcqRel);
+        Count(Arc::clone(connections))
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A socket that was accepted on one runtime and is served on another.
+pub(crate) enum Accepted {
+    /// A Unix socket.
+    Unix(std::os::unix::net::UnixStream),
+    /// A TCP socket.
+    Tcp(std::net::TcpStream, SocketAddr),
+}
+
+impl Accepted {
+    /// Registers the socket with the runtime of this thread.
+    pub(crate) fn register(self, count: Count) -> io::Result<Socket> {
+        match self {
+            Accepted::Unix(socket) => {
+                let socket = UnixStream::from_std(socket)?;
+                let credentials = socket.peer_cred()?;
+                let peer = Peer {
+                    pid: credentials.pid().filter(|pid| *pid > 0),
+                    uid: Some(credentials.uid()),
+                    address: None,
+                };
+                Ok(Socket::Unix(socket, peer, count))
+            }
+            Accepted::Tcp(socket, address) => {
+                let keepalive = socket2::TcpKeepalive::new()
+                    .with_time(KEEPALIVE_AFTER)
+                    .with_interval(KEEPALIVE_EVERY)
+                    .with_retries(KEEPALIVE_PROBES);
+                let options = socket2::SockRef::from(&socket);
+                options.set_tcp_nodelay(true)?;
+                options.set_tcp_keepalive(&keepalive)?;
+                #[cfg(target_os = "linux")]
+                options.set_tcp_user_timeout(Some(KEEPALIVE_AFTER + KEEPALIVE_EVERY * KEEPALIVE_PROBES))?;
+                let peer = Peer { pid: None, uid: None, address: Some(address.ip()) };
+                Ok(Socket::Tcp(TcpStream::from_std(socket)?, peer, count))
+            }
+        }
+    }
+}
+
+impl Connected for Socket {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        match self {
+            Socket::Unix(_, peer, _) | Socket::Tcp(_, peer, _) => *peer,
+        }
+    }
+}
+
+macro_rules! either {
+    ($self:expr, $socket:ident => $do:expr) => {
+        match $self.get_mut() {
+            Socket::Unix($socket, ..) => $do,
+            Socket::Tcp($socket, ..) => $do,
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, socket => Pin::new(socket).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, socket => Pin::new(socket).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, socket => Pin::new(socket).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, socket => Pin::new(socket).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, socket => Pin::new(socket).poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,356 @@
+//! The Session stream: one lane of a session.
+//!
+//! Reading, executing and answering are one task: polled for a frame, the response stream first takes what has come in,
+//! executes it, and then sends every reply that is ready in one frame. A client that does not read its replies is thus
+//! not read from either.
+
+use super::connection::Peer;
+use super::status::End;
+use super::{Front, version};
+use crate::auth::TokenHash;
+use crate::engine::{Joined, Origin};
+use crate::session::{CREDITS, Identity, Lane, Liveness, Session};
+use bytes::{Bytes, BytesMut};
+use commonhold_proto::{Call, LaneId, Reply, Revision, SessionId, wire};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
+use tokio_stream::Stream;
+use tonic::{Status, Streaming};
+
+/// Frames that are executed before replies are sent and others get their turn.
+const FRAMES_A_TURN: usize = 16;
+/// Bytes of calls in parts, a lane.
+const STAGED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of calls in parts, a server.
+const STAGED_BYTES_SERVER_MAX: usize = 512 << 20;
+
+/// A lane with its connection. Dropped, the connection is gone.
+struct Joint {
+    front: Arc<Front>,
+    session: Arc<Session>,
+    joined: Joined,
+    /// Watches the client's process.
+    watch: Option<AbortHandle>,
+}
+
+impl Joint {
+    fn lane(&self) -> &Lane {
+        &self.joined.connection.lane
+    }
+}
+
+impl Drop for Joint {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
+        self.front.engine.disconnected(&self.session, self.lane(), self.joined.incarnation);
+    }
+}
+
+/// The frames to one client.
+pub(crate) struct LaneStream {
+    joint: Joint,
+    incoming: Streaming<wire::ClientFrame>,
+    origin: Origin,
+    welcome: Option<wire::ServerFrame>,
+    /// Calls that are still arriving in parts.
+    staged: HashMap<u64, BytesMut>,
+    staged_bytes: usize,
+    goodbye: Goodbye,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goodbye {
+    No,
+    /// Said, and answered once this is durable.
+    Said(Revision),
+    Answered,
+}
+
+/// Reads the hello and takes the lane.
+pub(crate) async fn open(
+    front: &Arc<Front>,
+    peer: Peer,
+    token: TokenHash,
+    mut incoming: Streaming<wire::ClientFrame>,
+) -> Result<LaneStream, Status> {
+    let first = incoming.message().await?;
+    let hello = first.and_then(|frame| frame.hello).ok_or(End::Malformed("the first frame carries no hello"))?;
+    let theirs = hello.version.unwrap_or_default();
+    if theirs.protocol_major != commonhold_proto::PROTOCOL_MAJOR {
+        return Err(End::OtherVersion { product: theirs.product, major: theirs.protocol_major }.into());
+    }
+    if front.is_draining() {
+        return Err(End::Draining.into());
+    }
+    let (session, lane) = match hello.resume {
+        Some(resume) => {
+            let session = front.engine.session(SessionId(resume.session)).ok_or(End::UnknownSession)?;
+            if session.token != token {
+                return Err(End::ForeignSession.into());
+            }
+            (session, resume)
+        }
+        None => (begin(front, hello.identity, hello.liveness, token)?, wire::Resume::default()),
+    };
+    let joined = front.engine.join(&session, LaneId(lane.lane)).map_err(End::Refused)?;
+    let watch = peer.pid.and_then(|pid| watch(front, &session, pid));
+    let joint = Joint { front: Arc::clone(front), session, joined, watch };
+    for range in lane.acknowledged {
+        if !joint.lane().acknowledge(range.first, range.last) {
+            return Err(End::TooMuch("too many runs of acknowledged replies").into());
+        }
+    }
+    // Whoever is told of a session finds it again after a crash.
+    if !front.engine.gate.wait_for(joint.joined.gate).await {
+        return Err(End::Failed.into());
+    }
+    let limits = &front.engine.limits;
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let welcome = wire::Welcome {
+        version: Some(version()),
+        session: joint.session.id.0,
+        lane: joint.lane().id.0,
+        incarnation: joint.joined.incarnation,
+        credits: CREDITS,
+        grace_ms: millis(limits.grace),
+        term_ms: millis(limits.term),
+        lease_lost: joint.joined.lease_lost,
+        value_bytes_max: limits.value_bytes_max as u64,
+        boot: front.boot,
+    };
+    let origin = Origin::Lane(Arc::clone(&joint.joined.connection));
+    Ok(LaneStream {
+        joint,
+        incoming,
+        origin,
+        welcome: Some(wire::ServerFrame { welcome: Some(welcome), ..wire::ServerFrame::default() }),
+        staged: HashMap::new(),
+        staged_bytes: 0,
+        goodbye: Goodbye::No,
+    })
+}
+
+fn begin(
+    front: &Front,
+    identity: Option<wire::Identity>,
+    liveness: i32,
+    token: TokenHash,
+) -> Result<Arc<Session>, End> {
+    let mut identity = identity.unwrap_or_default();
+    // People read these: what is longer than a line is cut.
+    for text in [&mut identity.name, &mut identity.host] {
+        text.retain(|c| !c.is_control());
+        text.truncate(text.char_indices().nth(100).map_or(text.len(), |(at, _)| at));
+    }
+    let identity = Identity { name: identity.name, host: identity.host, pid: identity.pid };
+    let liveness = match wire::Liveness::try_from(liveness) {
+        Ok(wire::Liveness::Heartbeat) => Liveness::Heartbeat,
+        _ => Liveness::Connection,
+    };
+    let (session, _) = front.engine.open_session(identity, liveness, token).map_err(End::Refused)?;
+    front.auth.adopt(token);
+    Ok(session)
+}
+
+/// A process that dies closes nothing while a child of its holds the socket: the kernel tells its death by a pidfd.
+fn watch(front: &Arc<Front>, session: &Arc<Session>, pid: i32) -> Option<AbortHandle> {
+    let pid = rustix::process::Pid::from_raw(pid)?;
+    let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK).ok()?;
+    let fd = AsyncFd::new(fd).ok()?;
+    let (front, session) = (Arc::clone(front), Arc::clone(session));
+    let task = tokio::spawn(async move {
+        if fd.readable().await.is_ok() {
+            front.engine.died(&session);
+        }
+    });
+    Some(task.abort_handle())
+}
+
+impl LaneStream {
+    /// Executes one frame.
+    fn execute(&mut self, frame: wire::ClientFrame) -> Result<(), End> {
+        let engine = &self.joint.front.engine;
+        let lane = self.joint.lane();
+        engine.heard(&self.joint.session);
+        for range in &frame.acknowledged {
+            if !lane.acknowledge(range.first, range.last) {
+                return Err(End::TooMuch("too many runs of acknowledged replies"));
+            }
+        }
+        // Cancels overtake calls: what they end may be what the calls would wait for.
+        for sequence in &frame.cancel {
+            engine.cancel(lane, *sequence);
+        }
+        let mut calls = frame.calls;
+        for part in frame.parts {
+            calls.extend(self.stage(part)?);
+        }
+        let lane = self.joint.lane();
+        let executing = lane.decoder(self.joint.joined.incarnation).ok_or(End::Replaced)?;
+        for call in calls {
+            self.call(call)?;
+        }
+        drop(executing);
+        if frame.goodbye && self.goodbye == Goodbye::No {
+            if !lane.is_idle() {
+                return Err(End::Malformed("goodbye was said while calls were unanswered"));
+            }
+            let gate = self.joint.front.engine.goodbye(&self.joint.session);
+            self.joint.front.auth.revoke(self.joint.session.token);
+            self.goodbye = Goodbye::Said(gate);
+        }
+        Ok(())
+    }
+
+    fn call(&self, call: wire::Call) -> Result<(), End> {
+        let engine = &self.joint.front.engine;
+        let lane = self.joint.lane();
+        if !lane.spend_credit() {
+            return Err(End::TooMuch("more calls are under way than there were credits"));
+        }
+        let sequence = call.sequence;
+        if sequence == 0 {
+            return Err(End::Malformed("calls are numbered from 1"));
+        }
+        match Call::from_wire(call) {
+            Ok(received) => engine.submit(&self.origin, received),
+            Err(refusal) => {
+                let reply =
+                    Reply { result: Err(refusal), revision: Revision(0), remembered: false, oid: None };
+                lane.answer_again(sequence, reply, Revision(0), Revision(0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a piece of a call; the last one makes the call.
+    fn stage(&mut self, part: wire::Part) -> Result<Option<wire::Call>, End> {
+        let limits = &self.joint.front.engine.limits;
+        let staged = self.staged.entry(part.sequence).or_default();
+        if staged.len() + part.data.len() > limits.value_bytes_max + (1 << 20) {
+            return Err(End::TooMuch("a call in parts is larger than the limit"));
+        }
+        let all = self.joint.front.staged.fetch_add(part.data.len(), Ordering::AcqRel) + part.data.len();
+        self.staged_bytes += part.data.len();
+        if self.staged_bytes > STAGED_BYTES_MAX + (1 << 20) || all > STAGED_BYTES_SERVER_MAX {
+            return Err(End::TooMuch("too many bytes of calls are arriving in parts"));
+        }
+        staged.extend_from_slice(&part.data);
+        if !part.last {
+            return Ok(None);
+        }
+        let whole: Bytes = self.staged.remove(&part.sequence).unwrap_or_default().freeze();
+        self.unstage(whole.len());
+        let call = wire::Call::from_bytes(whole).map_err(|_| End::Malformed("a call in parts is no call"))?;
+        if call.sequence != part.sequence {
+            return Err(End::Malformed("a call in parts has another number"));
+        }
+        Ok(Some(call))
+    }
+
+    fn unstage(&mut self, bytes: usize) {
+        self.staged_bytes -= bytes;
+        self.joint.front.staged.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Takes in what has come. True if there may be more at once.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Result<Incoming, End> {
+        for _ in 0..FRAMES_A_TURN {
+            let engine = &self.joint.front.engine;
+            if engine.is_congested() {
+                engine.gate.register(cx.waker());
+                if engine.is_congested() {
+                    return Ok(Incoming::Waits);
+                }
+            }
+            match Pin::new(&mut self.incoming).poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) => self.execute(frame)?,
+                Poll::Ready(Some(Err(status))) => {
+                    tracing::debug!(status = status.message(), "a lane broke");
+                    return Ok(Incoming::Ended);
+                }
+                Poll::Ready(None) => return Ok(Incoming::Ended),
+                Poll::Pending => return Ok(Incoming::Waits),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Incoming::Waits)
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<wire::ServerFrame, End>>> {
+        if let Some(welcome) = self.welcome.take() {
+            return Poll::Ready(Some(Ok(welcome)));
+        }
+        if self.goodbye == Goodbye::Answered {
+            return Poll::Ready(None);
+        }
+        let draining = self.joint.front.is_draining();
+        if !draining {
+            match self.poll_incoming(cx) {
+                Ok(Incoming::Waits) => {}
+                Ok(Incoming::Ended) => return Poll::Ready(None),
+                Err(end) => return Poll::Ready(Some(Err(end))),
+            }
+        }
+        let engine = Arc::clone(&self.joint.front.engine);
+        loop {
+            if engine.gate.is_broken() {
+                return Poll::Ready(Some(Err(End::Failed)));
+            }
+            let durable = engine.gate.durable();
+            if let Goodbye::Said(gate) = self.goodbye {
+                if gate <= durable {
+                    self.goodbye = Goodbye::Answered;
+                    let frame = wire::ServerFrame { goodbye: true, ..wire::ServerFrame::default() };
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+            } else if !self.joint.lane().is_current(self.joint.joined.incarnation) {
+                return Poll::Ready(Some(Err(End::Replaced)));
+            }
+            let (frame, held) = self.joint.lane().next_frame(durable, cx.waker());
+            if let Some(frame) = frame {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if !held && self.goodbye == Goodbye::No {
+                return if draining { Poll::Ready(Some(Err(End::Draining))) } else { Poll::Pending };
+            }
+            engine.gate.register(cx.waker());
+            if engine.gate.durable() == durable && !engine.gate.is_broken() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+enum Incoming {
+    Waits,
+    Ended,
+}
+
+impl Stream for LaneStream {
+    type Item = Result<wire::ServerFrame, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_frame(cx).map(|next| {
+            next.map(|frame| {
+                frame.map_err(|end| {
+                    tracing::debug!(?end, "a lane ends");
+                    end.into()
+                })
+            })
+        })
+    }
+}
+
+impl Drop for LaneStream {
+    fn drop(&mut self) {
+        self.unstage(self.staged_bytes);
+    }
+}

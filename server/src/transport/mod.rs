@@ -1,0 +1,102 @@
+//! The gRPC front: the only room that names tonic.
+//!
+//! Every core has a current-thread runtime of its own; connections are dealt out over them and stay where they are, so
+//! nothing on the way of a call moves between threads.
+
+mod address;
+mod connection;
+mod lane;
+mod login;
+mod serve;
+mod status;
+mod unary;
+
+pub use address::{Listen, Listening};
+pub use serve::{Config, Server, StartError};
+
+use crate::auth::Auth;
+use crate::engine::Engine;
+use commonhold_proto::wire::{self, commonhold_server::Commonhold};
+use connection::Peer;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The product, as the first frames name it.
+pub(crate) const PRODUCT: &str = concat!("commonhold ", env!("CARGO_PKG_VERSION"));
+
+/// What every connection shares.
+pub(crate) struct Front {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) auth: Auth,
+    /// Set when the server ends: what is under way is finished, nothing new is begun.
+    draining: AtomicBool,
+    /// Identifies this run of the server.
+    boot: u64,
+    /// Bytes of calls that are still arriving in parts, over all lanes.
+    staged: std::sync::atomic::AtomicUsize,
+}
+
+impl Front {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// The service, as each core serves it.
+#[derive(Clone)]
+struct Service(Arc<Front>);
+
+type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn peer<T>(request: &Request<T>) -> Peer {
+    request.extensions().get::<Peer>().cloned().unwrap_or_default()
+}
+
+#[tonic::async_trait]
+impl Commonhold for Service {
+    type LoginStream = Frames<wire::LoginResponse>;
+    type SessionStream = lane::LaneStream;
+
+    async fn login(
+        &self,
+        request: Request<Streaming<wire::LoginRequest>>,
+    ) -> Result<Response<Self::LoginStream>, Status> {
+        let peer = peer(&request);
+        Ok(Response::new(login::run(Arc::clone(&self.0), peer, request.into_inner())))
+    }
+
+    async fn call(&self, request: Request<wire::CallRequest>) -> Result<Response<wire::Reply>, Status> {
+        login::authorize(&self.0, request.metadata())?;
+        unary::call(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn session(
+        &self,
+        request: Request<Streaming<wire::ClientFrame>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let token = login::authorize(&self.0, request.metadata())?;
+        let peer = peer(&request);
+        lane::open(&self.0, peer, token, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn describe(
+        &self,
+        request: Request<wire::DescribeRequest>,
+    ) -> Result<Response<wire::DescribeResponse>, Status> {
+        login::authorize(&self.0, request.metadata())?;
+        Ok(Response::new(unary::describe(&request.into_inner().kind)))
+    }
+}
+
+/// What this server says of itself in first frames.
+fn version() -> wire::Version {
+    wire::Version {
+        protocol_major: commonhold_proto::PROTOCOL_MAJOR,
+        protocol_minor: commonhold_proto::PROTOCOL_MINOR,
+        product: PRODUCT.into(),
+        features: Vec::new(),
+    }
+}

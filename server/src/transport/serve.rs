@@ -1,0 +1,308 @@
+//! Starting and ending a server: its threads, its listeners, its order of ending.
+//!
+//! Threads: one accepts, one a core serves, one commits, one keeps time. Ending: nothing new is accepted or begun, what
+//! is under way is answered, the log is flushed, the store is given back.
+
+use super::address::{Listen, Listener, Listening, Registered};
+use super::connection::{Accepted, Count};
+use super::{Front, Service};
+use crate::auth::Auth;
+use crate::clock::MachineTime;
+use crate::engine::{Engine, Limits};
+use crate::store::{Store, StoreError};
+use commonhold_proto::wire::{DESCRIPTORS, commonhold_server::CommonholdServer};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 10_000;
+/// After a failed accept, for instance for lack of descriptors.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+/// How long connections have to finish what is under way when the server ends.
+const DRAIN: Duration = Duration::from_secs(5);
+/// HTTP/2: streams of one connection. A lane multiplexes its waiting calls on one.
+const STREAMS_MAX: u32 = 256;
+/// HTTP/2: resets of one connection before it is closed.
+const RESETS_MAX: usize = 256;
+/// HTTP/2: bytes of a header list.
+const HEADERS_MAX: u32 = 8 << 10;
+/// HTTP/2: bytes that a client may have under way on one stream, and on one connection.
+const STREAM_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Bytes of one message. Larger values travel in parts.
+const MESSAGE_MAX: usize = 4 << 20;
+
+/// What a server is made of.
+pub struct Config {
+    /// Where the log lies.
+    pub store: Box<dyn Store>,
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// Who may come in.
+    pub auth: Auth,
+    /// Listen beyond loopback although nothing is encrypted.
+    pub insecure: bool,
+    /// Cores to serve on; 0 for all.
+    pub cores: usize,
+    /// The engine's limits.
+    pub limits: Limits,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address is beyond loopback, and nothing is encrypted.
+    #[error("{address} is not loopback and nothing is encrypted: say --insecure if that is meant")]
+    Insecure {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The machine refuses threads or descriptors.
+    #[error("cannot start")]
+    System(#[from] io::Error),
+}
+
+/// A running server. Dropped without [`Server::shut_down`], it ends as if it were killed, at once.
+pub struct Server {
+    engine: Arc<Engine>,
+    front: Arc<Front>,
+    listening: Vec<Listening>,
+    objects: usize,
+    sessions: usize,
+    ending: watch::Sender<bool>,
+    cores: Vec<JoinHandle<()>>,
+    acceptor: Option<JoinHandle<()>>,
+    committer: Option<JoinHandle<()>>,
+    timekeeper: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Recovers the objects, binds and serves.
+    ///
+    /// # Errors
+    /// If the store or an address cannot be used; nothing is left running then.
+    pub fn start(config: Config) -> Result<Server, StartError> {
+        let listeners: Vec<Listener> =
+            config.listen.iter().map(|listen| Listener::bind(listen, config.insecure)).collect::<Result<_, _>>()?;
+        let listening = listeners.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
+        let (engine, committer, found) = Engine::start(config.store, config.limits, Box::<MachineTime>::default())?;
+        for session in engine.sessions() {
+            config.auth.restore(session.token);
+        }
+        let front = Arc::new(Front {
+            engine: Arc::clone(&engine),
+            auth: config.auth,
+            draining: AtomicBool::new(false),
+            boot: u64::from_le_bytes(random()?),
+            staged: AtomicUsize::new(0),
+        });
+        let (ending, ended) = watch::channel(false);
+        let committer = spawn("commit", move || committer.run())?;
+        let keeper = Arc::clone(&engine);
+        let timekeeper = spawn("time", move || keeper.keep_time())?;
+        let count = match config.cores {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (mut cores, mut inboxes) = (Vec::new(), Vec::new());
+        for core in 0..count {
+            let (inbox, accepted) = mpsc::channel(256);
+            inboxes.push(inbox);
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let (front, ended) = (Arc::clone(&front), ended.clone());
+            cores.push(spawn(&format!("core {core}"), move || serve(&runtime, front, accepted, ended))?);
+        }
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let acceptor = spawn("accept", move || accept(&runtime, listeners, &inboxes, ended, &connections))?;
+        Ok(Server {
+            engine,
+            front,
+            listening,
+            objects: found.objects,
+            sessions: found.sessions,
+            ending,
+            cores,
+            acceptor: Some(acceptor),
+            committer: Some(committer),
+            timekeeper: Some(timekeeper),
+        })
+    }
+
+    /// The addresses, with real ports.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// Objects that were recovered.
+    pub fn objects(&self) -> usize {
+        self.objects
+    }
+
+    /// Sessions that were recovered.
+    pub fn sessions(&self) -> usize {
+        self.sessions
+    }
+
+    /// Waits until the server fails, and says why. It does not serve any more then.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn failed(&self) -> String {
+        self.engine.failed().await
+    }
+
+    /// Ends in order: finishes what is under way, flushes the log. True if everything was flushed.
+    pub fn shut_down(mut self) -> bool {
+        self.front.draining.store(true, Ordering::Release);
+        self.ending.send_replace(true);
+        self.engine.poke_lanes();
+        join(self.acceptor.take());
+        self.cores.drain(..).for_each(|core| join(Some(core)));
+        self.engine.stop();
+        join(self.committer.take());
+        join(self.timekeeper.take());
+        !self.engine.gate.is_broken()
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(Err(_)) = thread.map(JoinHandle::join) {
+        tracing::error!("a thread panicked");
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(run)
+}
+
+fn random() -> Result<[u8; 8], io::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+/// Accepts connections and deals them out.
+fn accept(
+    runtime: &Runtime,
+    listeners: Vec<Listener>,
+    inboxes: &[mpsc::Sender<(Accepted, Count)>],
+    mut ended: watch::Receiver<bool>,
+    connections: &Arc<AtomicUsize>,
+) {
+    runtime.block_on(async {
+        let tasks = tokio::task::LocalSet::new();
+        for listener in listeners {
+            match listener.register() {
+                Ok(listener) => {
+                    let (inboxes, connections) = (inboxes.to_vec(), Arc::clone(connections));
+                    tasks.spawn_local(accept_from(listener, inboxes, connections));
+                }
+                Err(error) => tracing::error!(%error, "a listener is lost"),
+            }
+        }
+        tokio::select! {
+            () = tasks => {}
+            _ = ended.wait_for(|ended| *ended) => {}
+        }
+    });
+}
+
+async fn accept_from(listener: Registered, inboxes: Vec<mpsc::Sender<(Accepted, Count)>>, connections: Arc<AtomicUsize>) {
+    for next in (0..inboxes.len()).cycle() {
+        let accepted = loop {
+            match listener.accept().await {
+                // One too many is closed at once: its client sees it and backs off.
+                Ok(_) if connections.load(Ordering::Acquire) >= CONNECTIONS_MAX => {
+                    tracing::warn!(most = CONNECTIONS_MAX, "too many connections");
+                }
+                Ok(accepted) => break accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept");
+                    tokio::time::sleep(ACCEPT_BACK_OFF).await;
+                }
+            }
+        };
+        if inboxes[next].send((accepted, Count::new(&connections))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Serves one core's connections until the server ends.
+fn serve(
+    runtime: &Runtime,
+    front: Arc<Front>,
+    accepted: mpsc::Receiver<(Accepted, Count)>,
+    mut ended: watch::Receiver<bool>,
+) {
+    let mut late = ended.clone();
+    runtime.block_on(async move {
+        let sockets = ReceiverStream::new(accepted).filter_map(|(accepted, count)| match accepted.register(count) {
+            Ok(socket) => Some(Ok::<_, io::Error>(socket)),
+            Err(error) => {
+                tracing::debug!(%error, "a connection was gone before it was served");
+                None
+            }
+        });
+        let service = CommonholdServer::new(Service(front))
+            .max_decoding_message_size(MESSAGE_MAX)
+            .max_encoding_message_size(MESSAGE_MAX);
+        let (health, healthy) = tonic_health::server::health_reporter();
+        health.set_serving::<CommonholdServer<Service>>().await;
+        let reflection = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        let (v1, v1alpha) = match (reflection().build_v1(), reflection().build_v1alpha()) {
+            (Ok(v1), Ok(v1alpha)) => (v1, v1alpha),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "the protocol's own descriptors are damaged");
+                return;
+            }
+        };
+        // tonic passes `None` for what is not set, which removes hyper's own limits: all are set. HTTP/2 keep-alive
+        // stays off: its pings go unanswered by clients that compute between two calls.
+        let served = tonic::transport::Server::builder()
+            .max_concurrent_streams(STREAMS_MAX)
+            .http2_max_local_error_reset_streams(Some(RESETS_MAX))
+            .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
+            .http2_max_header_list_size(HEADERS_MAX)
+            .http2_adaptive_window(Some(false))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .add_service(service)
+            .add_service(healthy)
+            .add_service(v1)
+            .add_service(v1alpha)
+            .serve_with_incoming_shutdown(sockets, async move {
+                let _ = ended.wait_for(|ended| *ended).await;
+            });
+        let late = async {
+            let _ = late.wait_for(|ended| *ended).await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            result = served => if let Err(error) = result {
+                tracing::error!(error = crate::engine::chain(&error), "a core serves no more");
+            },
+            () = late => tracing::warn!("connections did not finish in time"),
+        }
+    });
+}
