@@ -10,6 +10,7 @@ pub mod path;
 mod repr;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
+mod text;
 mod wire;
 
 pub use key::{KeyBuffer, KeyError};
