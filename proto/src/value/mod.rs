@@ -17,6 +17,11 @@ pub use key::{KeyBuffer, KeyError};
 pub use number::NumberError;
 pub use path::PathError;
 pub use repr::Repr;
+mod json;
+mod text;
+mod wire;
+
+pub use json::JsonError;
 
 use bytes::Bytes;
 use num_bigint::BigInt;
