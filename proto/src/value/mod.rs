@@ -18,9 +18,11 @@ pub use number::NumberError;
 pub use path::PathError;
 pub use repr::Repr;
 mod json;
+mod serde;
 mod text;
 mod wire;
 
+pub use self::serde::{ConvertError, from_value, to_value};
 pub use json::JsonError;
 
 use bytes::Bytes;
