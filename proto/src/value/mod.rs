@@ -143,7 +143,7 @@ impl Value {
 
     fn exceeds(&self, depth: usize) -> bool {
         match self {
-            Value::BigInt(number) => number.bits() > 8 * INT_BYTES_MAX as u64,
+            Value::BigInt(number) => number.bits() >= 8 * INT_BYTES_MAX as u64,
             Value::List(items)
             | Value::Tuple(items)
             | Value::Set(items)

@@ -108,6 +108,15 @@ fn merge_pairs(
     Ok(pairs)
 }
 
+/// A short value must not keep the whole frame that it came in.
+fn detached(value: Bytes) -> Bytes {
+    if value.len() < COPY_BELOW {
+        Bytes::copy_from_slice(&value)
+    } else {
+        value
+    }
+}
+
 /// prost keeps its constructor to itself; a failed merge of a known-bad field is its documented stand-in.
 fn invalid(description: &'static str) -> DecodeError {
     #[expect(
@@ -171,7 +180,7 @@ impl Message for Value {
             BIG_INT => {
                 let mut value = Bytes::new();
                 encoding::bytes::merge(wire_type, &mut value, buf, ctx)?;
-                if value.len() > super::INT_BYTES_MAX + 1 {
+                if value.len() > super::INT_BYTES_MAX {
                     return Err(invalid("an int is larger than 64 KiB"));
                 }
                 Value::from_big_int(BigInt::from_signed_bytes_le(&value))
@@ -189,12 +198,7 @@ impl Message for Value {
             BYTES => {
                 let mut value = Bytes::new();
                 encoding::bytes::merge(wire_type, &mut value, buf, ctx)?;
-                // A short value must not keep the whole frame that it came in.
-                Value::Bytes(if value.len() < COPY_BELOW {
-                    Bytes::copy_from_slice(&value)
-                } else {
-                    value
-                })
+                Value::Bytes(detached(value))
             }
             LIST => Value::List(merge_items(wire_type, buf, ctx)?),
             TUPLE => Value::Tuple(merge_items(wire_type, buf, ctx)?),
@@ -279,7 +283,7 @@ impl From<crate::wire::Opaque> for Opaque {
     fn from(wire: crate::wire::Opaque) -> Opaque {
         Opaque {
             codec: wire.codec,
-            bytes: wire.bytes,
+            bytes: detached(wire.bytes),
             references: wire.references.into_iter().map(Reference::from).collect(),
         }
     }
