@@ -128,7 +128,8 @@ impl From<&Row> for DiskRow {
 
 impl From<DiskRow> for Row {
     fn from(row: DiskRow) -> Row {
-        let key = RowKey(row.key);
+        // A key must not keep the whole segment that it was read from.
+        let key = RowKey(Bytes::copy_from_slice(&row.key));
         match row.value {
             Some(value) => Row::Put {
                 key,

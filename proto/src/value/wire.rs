@@ -133,7 +133,7 @@ impl Message for Value {
             Value::Bool(value) => encoding::bool::encode(BOOL, value, buf),
             Value::Int(value) => encoding::sint64::encode(INT, value, buf),
             Value::BigInt(value) => {
-                encoding::bytes::encode(BIG_INT, &value.to_signed_bytes_le(), buf)
+                encoding::bytes::encode(BIG_INT, &value.to_signed_bytes_le(), buf);
             }
             Value::Float(value) => encoding::double::encode(FLOAT, value, buf),
             Value::Text(value) => encoding::string::encode(TEXT, value, buf),

@@ -2,7 +2,10 @@
 
 use crate::arbitrary::{call, change, outcome, reply, row, target};
 use bytes::Bytes;
-use commonhold_proto::{Call, Change, Outcome, Owner, Received, Reply, Row, wire};
+use commonhold_proto::{
+    Call, Change, Oid, Outcome, Owner, Part, Received, Reply, Revision, Row, RowKey, ServerTime,
+    Target, Value, wire,
+};
 use proptest::prelude::*;
 use prost::Message as _;
 use std::fmt::Debug;
@@ -68,8 +71,31 @@ proptest! {
 }
 
 #[test]
+fn a_change_does_not_keep_the_segment_that_it_was_read_from() {
+    let put = Row::put(
+        RowKey::of("key"),
+        Value::Bytes(Bytes::from_static(b"value")),
+    );
+    let change = Change {
+        revision: Revision(1),
+        at: ServerTime(1),
+        operation: None,
+        parts: [Part {
+            oid: Oid(1),
+            rows: [put].into(),
+        }]
+        .into(),
+    };
+    let mut stored = Vec::new();
+    change.encode(&mut stored);
+    let segment = Bytes::from(stored);
+    let read = Change::decode(&mut segment.clone()).expect("a change");
+    assert!(segment.is_unique(), "{read:?} holds on to its segment");
+}
+
+#[test]
 fn a_timeout_is_never_shortened() {
-    let target = || commonhold_proto::Target::Oid(commonhold_proto::Oid(1));
+    let target = || Target::Oid(Oid(1));
     for (micros, ms) in [(0, 0), (1, 1), (1000, 1), (1001, 2)] {
         let timeout = Some(Duration::from_micros(micros));
         let sent = Call::new("get", vec![]).into_wire(1, target(), timeout, Owner(0));

@@ -34,7 +34,7 @@ impl Writer {
     fn items(self, make: fn(Vec<Value>) -> Value, len: usize) -> Result<Items, ConvertError> {
         Ok(Items {
             inner: self.inner()?,
-            items: Vec::with_capacity(len),
+            list: Vec::with_capacity(len),
             make,
             variant: None,
         })
@@ -43,7 +43,7 @@ impl Writer {
     fn pairs(self, len: usize) -> Result<Pairs, ConvertError> {
         Ok(Pairs {
             inner: self.inner()?,
-            pairs: Vec::with_capacity(len),
+            dict: Vec::with_capacity(len),
             variant: None,
             is_number: false,
         })
@@ -220,7 +220,7 @@ impl Serializer for Writer {
             // A scalar in disguise: it takes no depth.
             return Ok(Pairs {
                 inner: self,
-                pairs: Vec::with_capacity(len),
+                dict: Vec::with_capacity(len),
                 variant: None,
                 is_number: true,
             });
@@ -246,19 +246,19 @@ impl Serializer for Writer {
 /// A sequence or tuple that is being written.
 pub(super) struct Items {
     inner: Writer,
-    items: Vec<Value>,
+    list: Vec<Value>,
     make: fn(Vec<Value>) -> Value,
     variant: Option<&'static str>,
 }
 
 impl Items {
     fn push<T: Serialize + ?Sized>(&mut self, it: &T) -> Result<(), ConvertError> {
-        self.items.push(it.serialize(self.inner)?);
+        self.list.push(it.serialize(self.inner)?);
         Ok(())
     }
 
     fn finish(self) -> Value {
-        let value = (self.make)(self.items);
+        let value = (self.make)(self.list);
         match self.variant {
             Some(name) => variant(name, value),
             None => value,
@@ -322,7 +322,7 @@ impl ser::SerializeTupleVariant for Items {
 pub(super) struct Pairs {
     inner: Writer,
     /// The last one's value is null until it is told.
-    pairs: Vec<(Value, Value)>,
+    dict: Vec<(Value, Value)>,
     variant: Option<&'static str>,
     /// Is this `serde_json`'s way to pass a number on?
     is_number: bool,
@@ -330,17 +330,17 @@ pub(super) struct Pairs {
 
 impl Pairs {
     fn push<T: Serialize + ?Sized>(&mut self, name: &str, it: &T) -> Result<(), ConvertError> {
-        self.pairs.push((name.into(), it.serialize(self.inner)?));
+        self.dict.push((name.into(), it.serialize(self.inner)?));
         Ok(())
     }
 
     fn finish(self) -> Result<Value, ConvertError> {
         if self.is_number
-            && let [(_, Value::Text(digits))] = self.pairs.as_slice()
+            && let [(_, Value::Text(digits))] = self.dict.as_slice()
         {
             return json::parse_number(digits).map_err(|error| ConvertError(error.to_string()));
         }
-        let value = Value::Dict(self.pairs);
+        let value = Value::Dict(self.dict);
         Ok(match self.variant {
             Some(name) => variant(name, value),
             None => value,
@@ -353,13 +353,13 @@ impl ser::SerializeMap for Pairs {
     type Error = ConvertError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), ConvertError> {
-        self.pairs.push((key.serialize(self.inner)?, Value::Null));
+        self.dict.push((key.serialize(self.inner)?, Value::Null));
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, it: &T) -> Result<(), ConvertError> {
         let (_, value) = self
-            .pairs
+            .dict
             .last_mut()
             .ok_or_else(|| ConvertError("a map tells a value before any key".into()))?;
         *value = it.serialize(self.inner)?;
