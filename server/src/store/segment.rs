@@ -12,12 +12,13 @@ use commonhold_proto::Revision;
 /// The layout's version.
 const VERSION: u8 = 1;
 /// Bytes before the payload.
-const HEADER_BYTES: usize = 40;
+pub(super) const HEADER_BYTES: usize = 40;
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
-    /// The last revision of the segment before, 0 for the first: what makes a hole visible.
+    /// The last revision of the segment before, 0 for the first: what makes a hole visible. Of a chunk after the first,
+    /// which its number holds in place, nobody looks at it.
     pub previous: Revision,
     /// The first revision in it.
     pub first: Revision,
