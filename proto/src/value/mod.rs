@@ -4,26 +4,23 @@
 //! that may be frozen. Everything else travels as [`Opaque`], which the server stores and never looks into.
 
 mod equal;
+mod json;
 mod key;
 pub mod number;
 pub mod path;
 mod repr;
+mod serde;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
 mod text;
 mod wire;
 
+pub use self::serde::{ConvertError, from_value, to_value};
+pub use json::JsonError;
 pub use key::{KeyBuffer, KeyError};
 pub use number::NumberError;
 pub use path::PathError;
 pub use repr::Repr;
-mod json;
-mod serde;
-mod text;
-mod wire;
-
-pub use self::serde::{ConvertError, from_value, to_value};
-pub use json::JsonError;
 
 use bytes::Bytes;
 use num_bigint::BigInt;
