@@ -1,7 +1,13 @@
 //! The server of commonhold, embeddable: shared objects, their log, sessions, and the gRPC front.
 
+mod auth;
 pub mod clock;
 mod engine;
 pub mod objects;
 mod session;
 pub mod store;
+mod transport;
+
+pub use auth::Auth;
+pub use engine::Limits;
+pub use transport::{Config, Listen, Listening, Server, StartError};

@@ -19,7 +19,7 @@ mod timer;
 mod waiting;
 
 pub(crate) use commit::chain;
-pub(crate) use execute::{Connection, Origin, Unary};
+pub(crate) use execute::{Origin, Unary};
 pub(crate) use gate::Gate;
 pub(crate) use lease::Joined;
 pub(crate) use waiting::Parked;

@@ -6,7 +6,7 @@
 mod lane;
 mod ranges;
 
-pub(crate) use lane::{Admission, CREDITS, Executing, Lane};
+pub(crate) use lane::{Admission, CREDITS, Lane};
 
 use commonhold_proto::{LaneId, Oid, RowKey, SessionId};
 use parking_lot::Mutex;

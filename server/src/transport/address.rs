@@ -41,7 +41,10 @@ pub(super) enum Listener {
 impl Listener {
     /// Binds. A socket file that nobody answers on is a leftover and is replaced.
     pub(super) fn bind(listen: &Listen, insecure: bool) -> Result<Listener, StartError> {
-        let failed = |source| StartError::Listen { address: Listening(listen.clone()).to_string(), source };
+        let failed = |source| StartError::Listen {
+            address: Listening(listen.clone()).to_string(),
+            source,
+        };
         match listen {
             Listen::Tcp(address) => {
                 if !address.ip().is_loopback() && !insecure {
@@ -71,17 +74,23 @@ impl Listener {
     /// Registers with the runtime of this thread.
     pub(super) fn register(self) -> io::Result<Registered> {
         Ok(match self {
-            Listener::Unix(listener, path) => {
-                Registered::Unix(tokio::net::UnixListener::from_std(listener)?, SocketFile(path))
+            Listener::Unix(listener, path) => Registered::Unix(
+                tokio::net::UnixListener::from_std(listener)?,
+                SocketFile(path),
+            ),
+            Listener::Tcp(listener) => {
+                Registered::Tcp(tokio::net::TcpListener::from_std(listener)?)
             }
-            Listener::Tcp(listener) => Registered::Tcp(tokio::net::TcpListener::from_std(listener)?),
         })
     }
 }
 
 /// A bound socket with its runtime.
 pub(super) enum Registered {
-    Unix(tokio::net::UnixListener, #[expect(dead_code, reason = "removed when dropped")] SocketFile),
+    Unix(
+        tokio::net::UnixListener,
+        #[expect(dead_code, reason = "removed when dropped")] SocketFile,
+    ),
     Tcp(tokio::net::TcpListener),
 }
 
@@ -118,11 +127,15 @@ fn clear(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(meta) if !meta.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of that name, and it is no socket"))
-        }
+        Ok(meta) if !meta.file_type().is_socket() => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file of that name, and it is no socket",
+        )),
         Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "another server listens there",
+            )),
             Err(_) => fs::remove_file(path),
         },
     }

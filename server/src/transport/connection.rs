@@ -84,8 +84,14 @@ impl Accepted {
                 options.set_tcp_nodelay(true)?;
                 options.set_tcp_keepalive(&keepalive)?;
                 #[cfg(target_os = "linux")]
-                options.set_tcp_user_timeout(Some(KEEPALIVE_AFTER + KEEPALIVE_EVERY * KEEPALIVE_PROBES))?;
-                let peer = Peer { pid: None, uid: None, address: Some(address.ip()) };
+                options.set_tcp_user_timeout(Some(
+                    KEEPALIVE_AFTER + KEEPALIVE_EVERY * KEEPALIVE_PROBES,
+                ))?;
+                let peer = Peer {
+                    pid: None,
+                    uid: None,
+                    address: Some(address.ip()),
+                };
                 Ok(Socket::Tcp(TcpStream::from_std(socket)?, peer, count))
             }
         }
@@ -112,13 +118,21 @@ macro_rules! either {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         either!(self, socket => Pin::new(socket).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         either!(self, socket => Pin::new(socket).poll_write(cx, buf))
     }
 

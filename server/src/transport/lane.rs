@@ -5,6 +5,7 @@
 //! not read from either.
 
 use super::connection::Peer;
+use super::death::Watch;
 use super::status::End;
 use super::{Front, version};
 use crate::auth::TokenHash;
@@ -17,8 +18,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use tokio::io::unix::AsyncFd;
-use tokio::task::AbortHandle;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
@@ -35,7 +34,7 @@ struct Joint {
     session: Arc<Session>,
     joined: Joined,
     /// Watches the client's process.
-    watch: Option<AbortHandle>,
+    _watch: Option<Watch>,
 }
 
 impl Joint {
@@ -46,10 +45,9 @@ impl Joint {
 
 impl Drop for Joint {
     fn drop(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-        self.front.engine.disconnected(&self.session, self.lane(), self.joined.incarnation);
+        self.front
+            .engine
+            .disconnected(&self.session, self.lane(), self.joined.incarnation);
     }
 }
 
@@ -81,27 +79,47 @@ pub(crate) async fn open(
     mut incoming: Streaming<wire::ClientFrame>,
 ) -> Result<LaneStream, Status> {
     let first = incoming.message().await?;
-    let hello = first.and_then(|frame| frame.hello).ok_or(End::Malformed("the first frame carries no hello"))?;
+    let hello = first
+        .and_then(|frame| frame.hello)
+        .ok_or(End::Malformed("the first frame carries no hello"))?;
     let theirs = hello.version.unwrap_or_default();
     if theirs.protocol_major != commonhold_proto::PROTOCOL_MAJOR {
-        return Err(End::OtherVersion { product: theirs.product, major: theirs.protocol_major }.into());
+        return Err(End::OtherVersion {
+            product: theirs.product,
+            major: theirs.protocol_major,
+        }
+        .into());
     }
     if front.is_draining() {
         return Err(End::Draining.into());
     }
     let (session, lane) = match hello.resume {
         Some(resume) => {
-            let session = front.engine.session(SessionId(resume.session)).ok_or(End::UnknownSession)?;
+            let session = front
+                .engine
+                .session(SessionId(resume.session))
+                .ok_or(End::UnknownSession)?;
             if session.token != token {
                 return Err(End::ForeignSession.into());
             }
             (session, resume)
         }
-        None => (begin(front, hello.identity, hello.liveness, token)?, wire::Resume::default()),
+        None => (
+            begin(front, hello.identity, hello.liveness, token)?,
+            wire::Resume::default(),
+        ),
     };
-    let joined = front.engine.join(&session, LaneId(lane.lane)).map_err(End::Refused)?;
-    let watch = peer.pid.and_then(|pid| watch(front, &session, pid));
-    let joint = Joint { front: Arc::clone(front), session, joined, watch };
+    let joined = front
+        .engine
+        .join(&session, LaneId(lane.lane))
+        .map_err(End::Refused)?;
+    let watch = peer.pid.and_then(|pid| front.deaths.watch(pid, &session));
+    let joint = Joint {
+        front: Arc::clone(front),
+        session,
+        joined,
+        _watch: watch,
+    };
     for range in lane.acknowledged {
         if !joint.lane().acknowledge(range.first, range.last) {
             return Err(End::TooMuch("too many runs of acknowledged replies").into());
@@ -130,7 +148,10 @@ pub(crate) async fn open(
         joint,
         incoming,
         origin,
-        welcome: Some(wire::ServerFrame { welcome: Some(welcome), ..wire::ServerFrame::default() }),
+        welcome: Some(wire::ServerFrame {
+            welcome: Some(welcome),
+            ..wire::ServerFrame::default()
+        }),
         staged: HashMap::new(),
         staged_bytes: 0,
         goodbye: Goodbye::No,
@@ -147,30 +168,27 @@ fn begin(
     // People read these: what is longer than a line is cut.
     for text in [&mut identity.name, &mut identity.host] {
         text.retain(|c| !c.is_control());
-        text.truncate(text.char_indices().nth(100).map_or(text.len(), |(at, _)| at));
+        text.truncate(
+            text.char_indices()
+                .nth(100)
+                .map_or(text.len(), |(at, _)| at),
+        );
     }
-    let identity = Identity { name: identity.name, host: identity.host, pid: identity.pid };
+    let identity = Identity {
+        name: identity.name,
+        host: identity.host,
+        pid: identity.pid,
+    };
     let liveness = match wire::Liveness::try_from(liveness) {
         Ok(wire::Liveness::Heartbeat) => Liveness::Heartbeat,
         _ => Liveness::Connection,
     };
-    let (session, _) = front.engine.open_session(identity, liveness, token).map_err(End::Refused)?;
+    let (session, _) = front
+        .engine
+        .open_session(identity, liveness, token)
+        .map_err(End::Refused)?;
     front.auth.adopt(token);
     Ok(session)
-}
-
-/// A process that dies closes nothing while a child of its holds the socket: the kernel tells its death by a pidfd.
-fn watch(front: &Arc<Front>, session: &Arc<Session>, pid: i32) -> Option<AbortHandle> {
-    let pid = rustix::process::Pid::from_raw(pid)?;
-    let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK).ok()?;
-    let fd = AsyncFd::new(fd).ok()?;
-    let (front, session) = (Arc::clone(front), Arc::clone(session));
-    let task = tokio::spawn(async move {
-        if fd.readable().await.is_ok() {
-            front.engine.died(&session);
-        }
-    });
-    Some(task.abort_handle())
 }
 
 impl LaneStream {
@@ -193,14 +211,18 @@ impl LaneStream {
             calls.extend(self.stage(part)?);
         }
         let lane = self.joint.lane();
-        let executing = lane.decoder(self.joint.joined.incarnation).ok_or(End::Replaced)?;
+        let executing = lane
+            .decoder(self.joint.joined.incarnation)
+            .ok_or(End::Replaced)?;
         for call in calls {
             self.call(call)?;
         }
         drop(executing);
         if frame.goodbye && self.goodbye == Goodbye::No {
             if !lane.is_idle() {
-                return Err(End::Malformed("goodbye was said while calls were unanswered"));
+                return Err(End::Malformed(
+                    "goodbye was said while calls were unanswered",
+                ));
             }
             let gate = self.joint.front.engine.goodbye(&self.joint.session);
             self.joint.front.auth.revoke(self.joint.session.token);
@@ -213,7 +235,9 @@ impl LaneStream {
         let engine = &self.joint.front.engine;
         let lane = self.joint.lane();
         if !lane.spend_credit() {
-            return Err(End::TooMuch("more calls are under way than there were credits"));
+            return Err(End::TooMuch(
+                "more calls are under way than there were credits",
+            ));
         }
         let sequence = call.sequence;
         if sequence == 0 {
@@ -222,8 +246,12 @@ impl LaneStream {
         match Call::from_wire(call) {
             Ok(received) => engine.submit(&self.origin, received),
             Err(refusal) => {
-                let reply =
-                    Reply { result: Err(refusal), revision: Revision(0), remembered: false, oid: None };
+                let reply = Reply {
+                    result: Err(refusal),
+                    revision: Revision(0),
+                    remembered: false,
+                    oid: None,
+                };
                 lane.answer_again(sequence, reply, Revision(0), Revision(0));
             }
         }
@@ -237,18 +265,30 @@ impl LaneStream {
         if staged.len() + part.data.len() > limits.value_bytes_max + (1 << 20) {
             return Err(End::TooMuch("a call in parts is larger than the limit"));
         }
-        let all = self.joint.front.staged.fetch_add(part.data.len(), Ordering::AcqRel) + part.data.len();
+        let all = self
+            .joint
+            .front
+            .staged
+            .fetch_add(part.data.len(), Ordering::AcqRel)
+            + part.data.len();
         self.staged_bytes += part.data.len();
         if self.staged_bytes > STAGED_BYTES_MAX + (1 << 20) || all > STAGED_BYTES_SERVER_MAX {
-            return Err(End::TooMuch("too many bytes of calls are arriving in parts"));
+            return Err(End::TooMuch(
+                "too many bytes of calls are arriving in parts",
+            ));
         }
         staged.extend_from_slice(&part.data);
         if !part.last {
             return Ok(None);
         }
-        let whole: Bytes = self.staged.remove(&part.sequence).unwrap_or_default().freeze();
+        let whole: Bytes = self
+            .staged
+            .remove(&part.sequence)
+            .unwrap_or_default()
+            .freeze();
         self.unstage(whole.len());
-        let call = wire::Call::from_bytes(whole).map_err(|_| End::Malformed("a call in parts is no call"))?;
+        let call = wire::Call::from_bytes(whole)
+            .map_err(|_| End::Malformed("a call in parts is no call"))?;
         if call.sequence != part.sequence {
             return Err(End::Malformed("a call in parts has another number"));
         }
@@ -308,7 +348,10 @@ impl LaneStream {
             if let Goodbye::Said(gate) = self.goodbye {
                 if gate <= durable {
                     self.goodbye = Goodbye::Answered;
-                    let frame = wire::ServerFrame { goodbye: true, ..wire::ServerFrame::default() };
+                    let frame = wire::ServerFrame {
+                        goodbye: true,
+                        ..wire::ServerFrame::default()
+                    };
                     return Poll::Ready(Some(Ok(frame)));
                 }
             } else if !self.joint.lane().is_current(self.joint.joined.incarnation) {
@@ -319,7 +362,11 @@ impl LaneStream {
                 return Poll::Ready(Some(Ok(frame)));
             }
             if !held && self.goodbye == Goodbye::No {
-                return if draining { Poll::Ready(Some(Err(End::Draining))) } else { Poll::Pending };
+                return if draining {
+                    Poll::Ready(Some(Err(End::Draining)))
+                } else {
+                    Poll::Pending
+                };
             }
             engine.gate.register(cx.waker());
             if engine.gate.durable() == durable && !engine.gate.is_broken() {

@@ -5,6 +5,7 @@
 
 mod address;
 mod connection;
+mod death;
 mod lane;
 mod login;
 mod serve;
@@ -33,6 +34,8 @@ pub(crate) struct Front {
     pub(crate) auth: Auth,
     /// Set when the server ends: what is under way is finished, nothing new is begun.
     draining: AtomicBool,
+    /// Tells when a client's process dies.
+    deaths: Arc<death::Deaths>,
     /// Identifies this run of the server.
     boot: u64,
     /// Bytes of calls that are still arriving in parts, over all lanes.
@@ -52,7 +55,11 @@ struct Service(Arc<Front>);
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn peer<T>(request: &Request<T>) -> Peer {
-    request.extensions().get::<Peer>().cloned().unwrap_or_default()
+    request
+        .extensions()
+        .get::<Peer>()
+        .cloned()
+        .unwrap_or_default()
 }
 
 #[tonic::async_trait]
@@ -65,12 +72,21 @@ impl Commonhold for Service {
         request: Request<Streaming<wire::LoginRequest>>,
     ) -> Result<Response<Self::LoginStream>, Status> {
         let peer = peer(&request);
-        Ok(Response::new(login::run(Arc::clone(&self.0), peer, request.into_inner())))
+        Ok(Response::new(login::run(
+            Arc::clone(&self.0),
+            peer,
+            request.into_inner(),
+        )))
     }
 
-    async fn call(&self, request: Request<wire::CallRequest>) -> Result<Response<wire::Reply>, Status> {
+    async fn call(
+        &self,
+        request: Request<wire::CallRequest>,
+    ) -> Result<Response<wire::Reply>, Status> {
         login::authorize(&self.0, request.metadata())?;
-        unary::call(&self.0, request.into_inner()).await.map(Response::new)
+        unary::call(&self.0, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn session(
@@ -79,7 +95,9 @@ impl Commonhold for Service {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let token = login::authorize(&self.0, request.metadata())?;
         let peer = peer(&request);
-        lane::open(&self.0, peer, token, request.into_inner()).await.map(Response::new)
+        lane::open(&self.0, peer, token, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn describe(

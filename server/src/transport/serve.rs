@@ -1,10 +1,12 @@
 //! Starting and ending a server: its threads, its listeners, its order of ending.
 //!
-//! Threads: one accepts, one a core serves, one commits, one keeps time. Ending: nothing new is accepted or begun, what
+//! Threads: one accepts, one a core serves, one commits, one keeps time, one
+//! waits for deaths. Ending: nothing new is accepted or begun, what
 //! is under way is answered, the log is flushed, the store is given back.
 
 use super::address::{Listen, Listener, Listening, Registered};
 use super::connection::{Accepted, Count};
+use super::death::Deaths;
 use super::{Front, Service};
 use crate::auth::Auth;
 use crate::clock::MachineTime;
@@ -93,6 +95,7 @@ pub struct Server {
     acceptor: Option<JoinHandle<()>>,
     committer: Option<JoinHandle<()>>,
     timekeeper: Option<JoinHandle<()>>,
+    watcher: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -101,10 +104,17 @@ impl Server {
     /// # Errors
     /// If the store or an address cannot be used; nothing is left running then.
     pub fn start(config: Config) -> Result<Server, StartError> {
-        let listeners: Vec<Listener> =
-            config.listen.iter().map(|listen| Listener::bind(listen, config.insecure)).collect::<Result<_, _>>()?;
-        let listening = listeners.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
-        let (engine, committer, found) = Engine::start(config.store, config.limits, Box::<MachineTime>::default())?;
+        let listeners: Vec<Listener> = config
+            .listen
+            .iter()
+            .map(|listen| Listener::bind(listen, config.insecure))
+            .collect::<Result<_, _>>()?;
+        let listening = listeners
+            .iter()
+            .map(Listener::address)
+            .collect::<Result<Vec<_>, _>>()?;
+        let (engine, committer, found) =
+            Engine::start(config.store, config.limits, Box::<MachineTime>::default())?;
         for session in engine.sessions() {
             config.auth.restore(session.token);
         }
@@ -112,12 +122,15 @@ impl Server {
             engine: Arc::clone(&engine),
             auth: config.auth,
             draining: AtomicBool::new(false),
+            deaths: Deaths::new()?,
             boot: u64::from_le_bytes(random()?),
             staged: AtomicUsize::new(0),
         });
         let (ending, ended) = watch::channel(false);
         let committer = spawn("commit", move || committer.run())?;
         let keeper = Arc::clone(&engine);
+        let (deaths, mourner) = (Arc::clone(&front.deaths), Arc::clone(&engine));
+        let watcher = spawn("death", move || deaths.run(&mourner))?;
         let timekeeper = spawn("time", move || keeper.keep_time())?;
         let count = match config.cores {
             0 => thread::available_parallelism().map_or(1, usize::from),
@@ -130,10 +143,14 @@ impl Server {
             inboxes.push(inbox);
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (front, ended) = (Arc::clone(&front), ended.clone());
-            cores.push(spawn(&format!("core {core}"), move || serve(&runtime, front, accepted, ended))?);
+            cores.push(spawn(&format!("core {core}"), move || {
+                serve(&runtime, front, accepted, ended)
+            })?);
         }
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let acceptor = spawn("accept", move || accept(&runtime, listeners, &inboxes, ended, &connections))?;
+        let acceptor = spawn("accept", move || {
+            accept(&runtime, listeners, &inboxes, ended, &connections)
+        })?;
         Ok(Server {
             engine,
             front,
@@ -145,6 +162,7 @@ impl Server {
             acceptor: Some(acceptor),
             committer: Some(committer),
             timekeeper: Some(timekeeper),
+            watcher: Some(watcher),
         })
     }
 
@@ -178,6 +196,8 @@ impl Server {
         self.engine.poke_lanes();
         join(self.acceptor.take());
         self.cores.drain(..).for_each(|core| join(Some(core)));
+        self.front.deaths.stop();
+        join(self.watcher.take());
         self.engine.stop();
         join(self.committer.take());
         join(self.timekeeper.take());
@@ -227,7 +247,11 @@ fn accept(
     });
 }
 
-async fn accept_from(listener: Registered, inboxes: Vec<mpsc::Sender<(Accepted, Count)>>, connections: Arc<AtomicUsize>) {
+async fn accept_from(
+    listener: Registered,
+    inboxes: Vec<mpsc::Sender<(Accepted, Count)>>,
+    connections: Arc<AtomicUsize>,
+) {
     for next in (0..inboxes.len()).cycle() {
         let accepted = loop {
             match listener.accept().await {
@@ -242,7 +266,11 @@ async fn accept_from(listener: Registered, inboxes: Vec<mpsc::Sender<(Accepted, 
                 }
             }
         };
-        if inboxes[next].send((accepted, Count::new(&connections))).await.is_err() {
+        if inboxes[next]
+            .send((accepted, Count::new(&connections)))
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -257,7 +285,9 @@ fn serve(
 ) {
     let mut late = ended.clone();
     runtime.block_on(async move {
-        let sockets = ReceiverStream::new(accepted).filter_map(|(accepted, count)| match accepted.register(count) {
+        let sockets = ReceiverStream::new(accepted).filter_map(|(accepted, count)| match accepted
+            .register(count)
+        {
             Ok(socket) => Some(Ok::<_, io::Error>(socket)),
             Err(error) => {
                 tracing::debug!(%error, "a connection was gone before it was served");
@@ -269,7 +299,10 @@ fn serve(
             .max_encoding_message_size(MESSAGE_MAX);
         let (health, healthy) = tonic_health::server::health_reporter();
         health.set_serving::<CommonholdServer<Service>>().await;
-        let reflection = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+        };
         let (v1, v1alpha) = match (reflection().build_v1(), reflection().build_v1alpha()) {
             (Ok(v1), Ok(v1alpha)) => (v1, v1alpha),
             (Err(error), _) | (_, Err(error)) => {

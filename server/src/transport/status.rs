@@ -46,8 +46,12 @@ impl From<End> for Status {
             )),
             End::Malformed(what) => Status::invalid_argument(what),
             End::UnknownSession => Status::not_found("the session is not known"),
-            End::ForeignSession => Status::permission_denied("the session belongs to another login"),
-            End::Replaced => Status::aborted("another connection took the lane, or its lease ended"),
+            End::ForeignSession => {
+                Status::permission_denied("the session belongs to another login")
+            }
+            End::Replaced => {
+                Status::aborted("another connection took the lane, or its lease ended")
+            }
             End::TooMuch(what) => Status::resource_exhausted(what),
             End::Refused(refusal) => Status::resource_exhausted(refusal.message),
             End::Draining => Status::unavailable("the server is ending"),

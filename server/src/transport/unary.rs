@@ -18,19 +18,27 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Cancel safety
 /// A call that waits is cancelled when the future is dropped; one that was executed stays executed.
-pub(super) async fn call(front: &Arc<Front>, request: wire::CallRequest) -> Result<wire::Reply, Status> {
+pub(super) async fn call(
+    front: &Arc<Front>,
+    request: wire::CallRequest,
+) -> Result<wire::Reply, Status> {
     if front.is_draining() {
         return Err(End::Draining.into());
     }
     if front.engine.is_congested() {
         return Err(End::TooMuch("too much waits for the disk: try again").into());
     }
-    let call = request.call.ok_or(End::Malformed("the request carries no call"))?;
+    let call = request
+        .call
+        .ok_or(End::Malformed("the request carries no call"))?;
     let sequence = call.sequence;
     let mut received = Call::from_wire(call).map_err(End::Refused)?;
     received.timeout = Some(received.timeout.unwrap_or(TIMEOUT));
     let unary = Arc::new(Unary::default());
-    let waiting = CancelOnDrop { front: Arc::clone(front), unary: Arc::clone(&unary) };
+    let waiting = CancelOnDrop {
+        front: Arc::clone(front),
+        unary: Arc::clone(&unary),
+    };
     front.engine.submit(&Origin::Unary(unary), received);
     let (reply, gate) = poll_fn(|cx| match waiting.unary.poll(cx.waker()) {
         Some(answer) => Poll::Ready(answer),
@@ -60,7 +68,10 @@ impl Drop for CancelOnDrop {
 /// Describes one kind, or all.
 pub(super) fn describe(kind: &str) -> wire::DescribeResponse {
     let kinds = described().filter(|known| kind.is_empty() || known.name == kind);
-    wire::DescribeResponse { version: Some(version()), kinds: kinds.map(kind_to_wire).collect() }
+    wire::DescribeResponse {
+        version: Some(version()),
+        kinds: kinds.map(kind_to_wire).collect(),
+    }
 }
 
 fn kind_to_wire(kind: &'static Kind) -> wire::Kind {
@@ -68,7 +79,12 @@ fn kind_to_wire(kind: &'static Kind) -> wire::Kind {
         name: kind.name.into(),
         doc: kind.doc.into(),
         options: kind.options.iter().map(parameter_to_wire).collect(),
-        methods: kind.methods.iter().filter(|method| !method.internal).map(method_to_wire).collect(),
+        methods: kind
+            .methods
+            .iter()
+            .filter(|method| !method.internal)
+            .map(method_to_wire)
+            .collect(),
     }
 }
 
@@ -84,5 +100,9 @@ fn method_to_wire(method: &Method) -> wire::Method {
 }
 
 fn parameter_to_wire(parameter: &Parameter) -> wire::Parameter {
-    wire::Parameter { name: parameter.name.into(), doc: parameter.doc.into(), required: parameter.required }
+    wire::Parameter {
+        name: parameter.name.into(),
+        doc: parameter.doc.into(),
+        required: parameter.required,
+    }
 }

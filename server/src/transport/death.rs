@@ -1,0 +1,115 @@
+//! Watches the processes behind Unix sockets.
+//!
+//! A process that dies does not close its socket while a child of its holds a copy: the kernel tells the death by a
+//! pidfd. One thread waits for all of them.
+
+use crate::engine::Engine;
+use crate::session::Session;
+use parking_lot::Mutex;
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+/// The tag of the descriptor that ends the thread.
+const STOP: u64 = 0;
+
+/// The processes that are watched.
+pub(super) struct Deaths {
+    epoll: OwnedFd,
+    stop: OwnedFd,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
+    newest: u64,
+    by_tag: HashMap<u64, (OwnedFd, Weak<Session>)>,
+}
+
+/// One process that is watched for one session, until this is dropped.
+pub(super) struct Watch {
+    deaths: Arc<Deaths>,
+    tag: u64,
+}
+
+impl Deaths {
+    pub(super) fn new() -> io::Result<Arc<Deaths>> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(
+            &epoll,
+            &stop,
+            epoll::EventData::new_u64(STOP),
+            epoll::EventFlags::IN,
+        )?;
+        Ok(Arc::new(Deaths {
+            epoll,
+            stop,
+            watched: Mutex::default(),
+        }))
+    }
+
+    /// Watches a process for a session. `None` where the kernel does not know it: then only the socket's end tells.
+    pub(super) fn watch(self: &Arc<Deaths>, pid: i32, session: &Arc<Session>) -> Option<Watch> {
+        let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        let mut watched = self.watched.lock();
+        watched.newest += 1;
+        let tag = watched.newest;
+        // Once: a process dies once, and the thread must not spin on it until its lanes are gone.
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        epoll::add(&self.epoll, &process, epoll::EventData::new_u64(tag), flags).ok()?;
+        watched
+            .by_tag
+            .insert(tag, (process, Arc::downgrade(session)));
+        Some(Watch {
+            deaths: Arc::clone(self),
+            tag,
+        })
+    }
+
+    /// Tells the engine of deaths until [`Deaths::stop`]. For a thread of its own.
+    pub(super) fn run(&self, engine: &Engine) {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "deaths of client processes are not noticed any more");
+                    return;
+                }
+            }
+            for event in events.drain(..) {
+                let tag = event.data.u64();
+                if tag == STOP {
+                    return;
+                }
+                let dead = self
+                    .watched
+                    .lock()
+                    .by_tag
+                    .get(&tag)
+                    .and_then(|(_, session)| session.upgrade());
+                if let Some(session) = dead {
+                    engine.died(&session);
+                }
+            }
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&self) {
+        // It can only fail when the counter is full: then the thread was told long ago.
+        let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Closing the descriptor takes it out of the epoll set.
+        self.deaths.watched.lock().by_tag.remove(&self.tag);
+    }
+}
