@@ -82,6 +82,11 @@ impl PathError {
     }
 }
 
+/// That a dict lacks this key.
+pub fn no_key(key: &Value) -> PathError {
+    PathError::NoKey(key.repr().to_string())
+}
+
 /// What is at the path. An empty path is the value itself.
 pub fn get<'a>(value: &'a Value, path: &[Value]) -> Result<&'a Value, PathError> {
     path.iter().try_fold(value, |value, step| match value {
@@ -213,10 +218,6 @@ fn article(type_name: &str) -> String {
         "int" | "opaque" => format!("an {type_name}"),
         _ => format!("a {type_name}"),
     }
-}
-
-fn no_key(key: &Value) -> PathError {
-    PathError::NoKey(key.repr().to_string())
 }
 
 /// Where a dict has the key.

@@ -5,6 +5,12 @@
 //! forget to persist or to notify. Objects own no wakers, no timers, no clocks: blocking is *retrying*.
 
 mod arguments;
+mod increment;
+mod ordered;
+mod terms;
+
+#[cfg(test)]
+mod exam;
 
 pub use arguments::{Access, Arguments, Kind, Method, Options, Parameter};
 
@@ -12,6 +18,9 @@ use commonhold_proto::{
     Call, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, SessionId, Value,
 };
 use smallvec::smallvec;
+
+/// The most rows that one operation reads or writes. Larger work is paged, or refused `TooLarge`.
+pub const OPERATION_ROWS_MAX: usize = 100_000;
 
 /// A shared object: its state, and how it decides.
 ///
@@ -108,6 +117,8 @@ pub struct Decision {
 pub enum Next {
     /// The call is answered.
     Reply(Value),
+    /// The call is refused, and the rows are applied all the same: the refusal is its outcome.
+    Refuse(Refusal),
     /// The call waits until a row changes, and is asked again.
     Wait {
         /// What it waits for.
@@ -134,6 +145,14 @@ impl Decision {
         Decision {
             rows: Rows::new(),
             next: Next::Reply(value.into()),
+        }
+    }
+
+    /// Refuses. With rows: what leaves the object as it is returns the refusal as an error.
+    pub fn refuse(refusal: Refusal) -> Decision {
+        Decision {
+            rows: Rows::new(),
+            next: Next::Refuse(refusal),
         }
     }
 
@@ -165,7 +184,14 @@ macro_rules! kinds {
     };
 }
 
-kinds! {}
+kinds! {
+    /// A barrier.
+    barrier,
+    /// A counter.
+    counter,
+    /// A dict.
+    dict,
+}
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

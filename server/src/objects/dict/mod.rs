@@ -1,0 +1,240 @@
+//! `dict`: keys to values, in insertion order, with Python's idea of equal keys.
+//!
+//! A row is canonical key bytes -> `(ticket, ticket's index, first key, value)`. An overwritten row keeps its ticket and
+//! its first key, as in Python: of `1`, `1.0` and `True` the first that came stays.
+
+mod edit;
+mod methods;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use methods::KIND;
+
+use super::ordered::{Entry, Held, Ordered, Place, Ticket};
+use super::terms::Terms;
+use super::{Arguments, Cursor, Decision, OPERATION_ROWS_MAX, Object, Operation, RowLimit};
+use commonhold_proto::value::{KeyBuffer, path};
+use commonhold_proto::{Code, Refusal, Row, RowKey, Value};
+
+/// A dict.
+#[derive(Debug, Default)]
+struct Dict {
+    rows: Ordered<Pair>,
+}
+
+/// What a row holds, but for its ticket.
+#[derive(Debug)]
+struct Pair {
+    key: Value,
+    value: Value,
+    terms: Terms,
+}
+
+impl Held for Pair {
+    fn size(&self) -> usize {
+        self.key.size() + self.value.size()
+    }
+}
+
+impl Entry<'_, Pair> {
+    /// The row that gives this entry another value and keeps all else.
+    fn keep(&self, value: Value) -> Row {
+        let Pair { key, terms, .. } = self.held;
+        terms.put(self.row.clone(), row_value(self.ticket, key.clone(), value))
+    }
+
+    /// The row that gives this entry another value; it ends with no lease and at no time.
+    fn replace(&self, value: Value) -> Row {
+        Row::put(
+            self.row.clone(),
+            row_value(self.ticket, self.held.key.clone(), value),
+        )
+    }
+
+    fn to_row(&self) -> Row {
+        self.keep(self.held.value.clone())
+    }
+
+    fn to_pair(&self) -> (Value, Value) {
+        (self.held.key.clone(), self.held.value.clone())
+    }
+}
+
+impl Dict {
+    /// The entry of this key, and the key's bytes.
+    fn find(&self, key: &Value) -> Result<(KeyBuffer, Option<Entry<'_, Pair>>), Refusal> {
+        let mut bytes = KeyBuffer::new();
+        key.write_canonical_key(&mut bytes)?;
+        let entry = self.rows.get(&bytes);
+        Ok((bytes, entry))
+    }
+
+    /// The entry of this key, or `NotFound`.
+    fn entry(&self, key: &Value) -> Result<Entry<'_, Pair>, Refusal> {
+        self.find(key)?.1.ok_or_else(|| path::no_key(key).into())
+    }
+
+    /// The row that adds this key.
+    fn fresh(&self, operation: &Operation, bytes: &[u8], key: &Value, value: Value) -> Row {
+        let ticket = self.rows.next_ticket(operation.last);
+        fresh(ticket, bytes, key, value)
+    }
+}
+
+impl Object for Dict {
+    fn decide(
+        &self,
+        operation: &Operation,
+        call: &Arguments,
+        _ahead: bool,
+    ) -> Result<Decision, Refusal> {
+        // The many come first.
+        match call.method() {
+            "increment" => self.increment(operation, call),
+            "get" => self.get(call),
+            "set" => self.set(operation, call),
+            "delete" => self.delete(call),
+            "contains" => self.contains(call),
+            "len" => Ok(Decision::reply(self.rows.len())),
+            "pop" => self.pop(call),
+            "popitem" => self.popitem(),
+            "setdefault" => self.setdefault(operation, call),
+            "swap" => self.swap(operation, call),
+            "update" | "set_many" => self.set_many(operation, call),
+            "clear" => Ok(self.clear()),
+            "copy" => self.copy(),
+            "keys" => self.list(|entry| entry.held.key.clone()),
+            "values" => self.list(|entry| entry.held.value.clone()),
+            "items" => self.list(|entry| pair_value(entry.to_pair())),
+            "scan" => self.scan(call),
+            "get_many" => self.get_many(call),
+            "delete_many" => self.delete_many(call),
+            "compare_and_set" => self.compare_and_set(operation, call),
+            "compare_and_delete" => self.compare_and_delete(call),
+            other => Err(Refusal::new(Code::NoMethod, other)),
+        }
+    }
+
+    fn apply(&mut self, row: &Row) {
+        match row {
+            Row::Put {
+                key: bytes,
+                value,
+                lent,
+                expires,
+            } => {
+                let Some((ticket, key, value)) = parse(value) else {
+                    return;
+                };
+                let terms = Terms::of(*lent, *expires);
+                let overwritten = self.rows.change(ticket, &bytes.0, |held| {
+                    // It is the same but for a row that no decision made.
+                    if held.key != *key {
+                        held.key = key.clone();
+                    }
+                    held.value = value.clone();
+                    held.terms = terms.clone();
+                });
+                if !overwritten {
+                    let (key, value) = (key.clone(), value.clone());
+                    self.rows.put(ticket, bytes, Pair { key, value, terms });
+                }
+            }
+            Row::Delete { key } => self.rows.remove(&key.0),
+            Row::DeletePrefix { prefix } => self.rows.remove_prefix(&prefix.0),
+        }
+    }
+
+    fn row(&self, key: &RowKey) -> Option<Row> {
+        Some(self.rows.get(&key.0)?.to_row())
+    }
+
+    fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
+        let place = match after {
+            None => None,
+            Some(cursor) => match Place::from_bytes(&cursor.0) {
+                None => return (Vec::new(), None),
+                place => place,
+            },
+        };
+        let (page, next) = self.page(place.as_ref(), limit);
+        let rows = page.iter().map(Entry::to_row).collect();
+        (rows, next.map(|place| Cursor(place.to_bytes())))
+    }
+
+    fn entries(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    fn bytes(&self) -> u64 {
+        self.rows.bytes() as u64
+    }
+}
+
+impl Dict {
+    /// Entries after a place, at least one if there is one, and where to go on.
+    fn page(
+        &self,
+        after: Option<&Place>,
+        limit: RowLimit,
+    ) -> (Vec<Entry<'_, Pair>>, Option<Place>) {
+        let mut entries = self.rows.after(after).peekable();
+        let mut page: Vec<Entry<'_, Pair>> = Vec::new();
+        let mut bytes = 0;
+        while let Some(entry) = entries.peek() {
+            let size = entry.row.0.len() + entry.held.size();
+            let full = page.len() >= limit.rows || bytes + size > limit.bytes;
+            if full && let Some(last) = page.last() {
+                let place = last.place();
+                return (page, Some(place));
+            }
+            bytes += size;
+            page.extend(entries.next());
+        }
+        (page, None)
+    }
+}
+
+fn fresh(ticket: Ticket, bytes: &[u8], key: &Value, value: Value) -> Row {
+    Row::put(
+        RowKey(bytes::Bytes::copy_from_slice(bytes)),
+        row_value(ticket, key.clone(), value),
+    )
+}
+
+fn row_value(ticket: Ticket, key: Value, value: Value) -> Value {
+    Value::Tuple(vec![
+        ticket.revision.into(),
+        ticket.index.into(),
+        key,
+        value,
+    ])
+}
+
+/// Takes a row's value apart, if it is one of a dict.
+fn parse(value: &Value) -> Option<(Ticket, &Value, &Value)> {
+    let Value::Tuple(parts) = value else {
+        return None;
+    };
+    let [Value::Int(revision), Value::Int(index), key, value] = &parts[..] else {
+        return None;
+    };
+    let ticket = Ticket {
+        revision: u64::try_from(*revision).ok()?,
+        index: u64::try_from(*index).ok()?,
+    };
+    Some((ticket, key, value))
+}
+
+fn pair_value((key, value): (Value, Value)) -> Value {
+    Value::Tuple(vec![key, value])
+}
+
+fn too_many(count: usize) -> Refusal {
+    Refusal::new(
+        Code::TooLarge,
+        format!("{count} entries are more than one call may handle, which is {OPERATION_ROWS_MAX}"),
+    )
+}

@@ -1,0 +1,24 @@
+//! The terms on which a row is kept.
+
+use commonhold_proto::{Row, RowKey, ServerTime, SessionId, Value};
+
+/// Whom a row is lent to and when it lapses. Most rows have neither, so that is small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms(Option<Box<(Option<SessionId>, Option<ServerTime>)>>);
+
+impl Terms {
+    pub(super) fn of(lent: Option<SessionId>, expires: Option<ServerTime>) -> Terms {
+        Terms((lent.is_some() || expires.is_some()).then(|| Box::new((lent, expires))))
+    }
+
+    /// The row that writes this value and keeps the terms.
+    pub(super) fn put(&self, key: RowKey, value: Value) -> Row {
+        let (lent, expires) = self.0.as_deref().copied().unwrap_or_default();
+        Row::Put {
+            key,
+            value,
+            lent,
+            expires,
+        }
+    }
+}
