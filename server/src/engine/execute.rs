@@ -250,6 +250,7 @@ impl Engine {
                 false
             }
             Next::Reply(value) => self.conclude(cell, state, caller, rows, Ok(value)),
+            Next::Refuse(refusal) => self.conclude(cell, state, caller, rows, Err(refusal)),
             Next::Wait {
                 until,
                 resume,
