@@ -1,11 +1,13 @@
 //! The wire protocol of commonhold and the types that every room shares.
 //!
 //! [`wire`] is generated from `commonhold.proto`; everything else here is the vocabulary of the engine and the clients:
-//! values, calls, replies, refusals, rows and changes. This crate does no I/O.
+//! values, calls, replies, refusals, rows and changes. [`login`] is how client and server prove to each
+//! other that they know the key. This crate does no I/O.
 
 mod call;
 mod disk;
 mod id;
+pub mod login;
 mod refusal;
 mod row;
 pub mod value;
