@@ -9,8 +9,9 @@ use super::execute::{Caller, Connection};
 use super::table::{SESSIONS, number_key};
 use super::timer::Due;
 use crate::objects::Lapse;
-use crate::session::{Identity, Lane, Lease, Liveness, Session, TokenHash};
+use crate::session::{Identity, Lane, Lease, Liveness, Session};
 use bytes::Bytes;
+use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
     Code, Durability, LaneId, Oid, Refusal, Revision, Row, RowKey, Rows, SessionId, Value,
 };
@@ -325,7 +326,7 @@ fn session_value(session: &Session) -> Value {
     Value::Dict(vec![
         (
             "token".into(),
-            Bytes::copy_from_slice(&session.token).into(),
+            Bytes::copy_from_slice(&session.token.0).into(),
         ),
         ("heartbeat".into(), heartbeat.into()),
         ("name".into(), session.identity.name.as_str().into()),
@@ -354,10 +355,12 @@ pub(super) fn session_from(id: SessionId, value: &Value) -> Result<Session, Stri
     let Some(Value::Bytes(token)) = field("token") else {
         return Err("a session's row has no token".into());
     };
-    let token = token
-        .as_ref()
-        .try_into()
-        .map_err(|_| "a session's token hash has a wrong length".to_owned())?;
+    let token = TokenHash(
+        token
+            .as_ref()
+            .try_into()
+            .map_err(|_| "a session's token hash has a wrong length")?,
+    );
     let heartbeat = field("heartbeat") == Some(&Value::Bool(true));
     let identity = Identity {
         name: text("name"),

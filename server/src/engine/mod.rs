@@ -180,6 +180,11 @@ impl Engine {
         Engine::recover(store, limits, time, Faults::default())
     }
 
+    /// Server time.
+    pub(crate) fn now(&self) -> commonhold_proto::ServerTime {
+        self.clock.now()
+    }
+
     /// Makes the task of every lane look around.
     pub(crate) fn poke_lanes(&self) {
         self.all_lanes().iter().for_each(|lane| lane.poke());

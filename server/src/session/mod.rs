@@ -8,6 +8,7 @@ mod ranges;
 
 pub(crate) use lane::{Admission, CREDITS, Lane};
 
+use commonhold_proto::login::TokenHash;
 use commonhold_proto::{LaneId, Oid, RowKey, SessionId};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
@@ -40,14 +41,12 @@ pub struct Identity {
     pub pid: u32,
 }
 
-/// SHA-256 of the token that a session's lanes log in with.
-pub type TokenHash = [u8; 32];
-
 /// One client object in one process.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) identity: Identity,
     pub(crate) liveness: Liveness,
+    /// Of the token that its lanes log in with.
     pub(crate) token: TokenHash,
     lease: Mutex<Arc<Lease>>,
     lanes: Mutex<BTreeMap<LaneId, Arc<Lane>>>,

@@ -8,10 +8,10 @@ use super::connection::Peer;
 use super::death::Watch;
 use super::status::End;
 use super::{Front, version};
-use crate::auth::TokenHash;
 use crate::engine::{Joined, Origin};
 use crate::session::{CREDITS, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
+use commonhold_proto::login::TokenHash;
 use commonhold_proto::{Call, LaneId, Reply, Revision, SessionId, wire};
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -187,7 +187,10 @@ fn begin(
         .engine
         .open_session(identity, liveness, token)
         .map_err(End::Refused)?;
-    front.auth.adopt(token);
+    if !front.tokens.adopt(token) {
+        front.engine.goodbye(&session);
+        return Err(End::NotLoggedIn);
+    }
     Ok(session)
 }
 
@@ -225,7 +228,7 @@ impl LaneStream {
                 ));
             }
             let gate = self.joint.front.engine.goodbye(&self.joint.session);
-            self.joint.front.auth.revoke(self.joint.session.token);
+            self.joint.front.tokens.revoke(self.joint.session.token);
             self.goodbye = Goodbye::Said(gate);
         }
         Ok(())

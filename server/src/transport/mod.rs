@@ -15,13 +15,13 @@ mod unary;
 pub use address::{Listen, Listening};
 pub use serve::{Config, Server, StartError};
 
-use crate::auth::Auth;
+use crate::auth::{Logins, Tokens};
 use crate::engine::Engine;
 use commonhold_proto::wire::{self, commonhold_server::Commonhold};
 use connection::Peer;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -31,7 +31,10 @@ pub(crate) const PRODUCT: &str = concat!("commonhold ", env!("CARGO_PKG_VERSION"
 /// What every connection shares.
 pub(crate) struct Front {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) auth: Auth,
+    pub(crate) logins: Logins,
+    pub(crate) tokens: Tokens,
+    /// Numbers the login streams.
+    login_count: AtomicU64,
     /// Set when the server ends: what is under way is finished, nothing new is begun.
     draining: AtomicBool,
     /// Tells when a client's process dies.
@@ -39,12 +42,16 @@ pub(crate) struct Front {
     /// Identifies this run of the server.
     boot: u64,
     /// Bytes of calls that are still arriving in parts, over all lanes.
-    staged: std::sync::atomic::AtomicUsize,
+    staged: AtomicUsize,
 }
 
 impl Front {
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    fn next_login(&self) -> u64 {
+        self.login_count.fetch_add(1, Ordering::Relaxed)
     }
 }
 

@@ -8,7 +8,7 @@ use super::address::{Listen, Listener, Listening, Registered};
 use super::connection::{Accepted, Count};
 use super::death::Deaths;
 use super::{Front, Service};
-use crate::auth::Auth;
+use crate::auth::{Keys, Logins, Tokens};
 use crate::clock::MachineTime;
 use crate::engine::{Engine, Limits};
 use crate::store::{Store, StoreError};
@@ -16,7 +16,7 @@ use commonhold_proto::wire::{DESCRIPTORS, commonhold_server::CommonholdServer};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -49,7 +49,7 @@ pub struct Config {
     /// Where to listen.
     pub listen: Vec<Listen>,
     /// Who may come in.
-    pub auth: Auth,
+    pub keys: Keys,
     /// Listen beyond loopback although nothing is encrypted.
     pub insecure: bool,
     /// Cores to serve on; 0 for all.
@@ -115,12 +115,15 @@ impl Server {
             .collect::<Result<Vec<_>, _>>()?;
         let (engine, committer, found) =
             Engine::start(config.store, config.limits, Box::<MachineTime>::default())?;
+        let tokens = Tokens::new();
         for session in engine.sessions() {
-            config.auth.restore(session.token);
+            tokens.restore(session.token);
         }
         let front = Arc::new(Front {
             engine: Arc::clone(&engine),
-            auth: config.auth,
+            logins: Logins::new(config.keys),
+            tokens,
+            login_count: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             deaths: Deaths::new()?,
             boot: u64::from_le_bytes(random()?),

@@ -10,6 +10,8 @@ pub(crate) enum End {
     NotLoggedIn,
     /// The proof of the key was wrong. The same sentence whatever was wrong.
     KeyRefused,
+    /// The login took too long.
+    LoginExpired,
     /// The client speaks another protocol.
     OtherVersion {
         /// What it said of itself.
@@ -40,6 +42,7 @@ impl From<End> for Status {
         match end {
             End::NotLoggedIn => Status::unauthenticated("log in first"),
             End::KeyRefused => Status::permission_denied("the key was refused"),
+            End::LoginExpired => Status::deadline_exceeded("the login took too long: begin again"),
             End::OtherVersion { product, major } => Status::failed_precondition(format!(
                 "{product} speaks protocol {major}, {} speaks {PROTOCOL_MAJOR}",
                 super::PRODUCT
