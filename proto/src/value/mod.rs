@@ -8,7 +8,6 @@ mod json;
 mod key;
 pub mod number;
 pub mod path;
-mod repr;
 mod serde;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
@@ -20,7 +19,7 @@ pub use json::JsonError;
 pub use key::{KeyBuffer, KeyError};
 pub use number::NumberError;
 pub use path::PathError;
-pub use repr::Repr;
+pub use text::Repr;
 
 use bytes::Bytes;
 use num_bigint::BigInt;

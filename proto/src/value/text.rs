@@ -9,7 +9,10 @@ use std::fmt::{self, Display, Formatter, Write};
 /// Larger integers are only described where space is bounded: writing their digits takes quadratic time.
 const ABBREVIATED_BITS_MAX: u64 = 4096;
 
-/// All of it, however long: [`Value::abbreviated`] is for messages.
+/// The most characters of [`Value::repr`].
+const REPR_CHARS_MAX: usize = 100;
+
+/// All of it, however long: [`Value::repr`] is for messages.
 impl Display for Value {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Writer {
@@ -20,7 +23,22 @@ impl Display for Value {
     }
 }
 
+/// Displays a value in at most 100 characters.
+#[derive(Clone, Copy, Debug)]
+pub struct Repr<'a>(&'a Value);
+
+impl Display for Repr<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.abbreviated(REPR_CHARS_MAX))
+    }
+}
+
 impl Value {
+    /// The value for a message: [abbreviated](Value::abbreviated) to 100 characters.
+    pub fn repr(&self) -> Repr<'_> {
+        Repr(self)
+    }
+
     /// The value in at most `chars_max` characters; a longer one is cut and ends in `...`.
     ///
     /// The rest of a longer value is not even visited.
@@ -293,6 +311,7 @@ mod tests {
     fn abbreviated_describes_large_integers() {
         let value = Value::from_big_int(BigInt::from(1) << 5000);
         assert_eq!(value.abbreviated(40), "<int of 5001 bits>");
+        assert_eq!(value.repr().to_string(), "<int of 5001 bits>");
         assert_eq!(value.to_string().len(), 1506);
     }
 }
