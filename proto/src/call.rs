@@ -146,13 +146,23 @@ impl Call {
         hasher.write(self.method.as_bytes());
         hasher.write_u8(0xff);
         let mut scratch = Vec::new();
+        // Each argument behind what tells it from any other: a tag, and its length where that can differ.
         let mut write = |value: &Value| match value {
             // The many: no buffer for them.
-            Value::Int(number) => hasher.write_u64(number.cast_unsigned().to_le()),
-            Value::Text(text) => hasher.write(text.as_bytes()),
+            Value::Int(number) => {
+                hasher.write_u8(0);
+                hasher.write_u64(number.cast_unsigned().to_le());
+            }
+            Value::Text(text) => {
+                hasher.write_u8(1);
+                hasher.write_u64((text.len() as u64).to_le());
+                hasher.write(text.as_bytes());
+            }
             other => {
                 scratch.clear();
                 other.encode(&mut scratch).expect("a vector grows");
+                hasher.write_u8(2);
+                hasher.write_u64((scratch.len() as u64).to_le());
                 hasher.write(&scratch);
             }
         };
