@@ -229,6 +229,9 @@ impl Bench {
                 inverse.push(old.unwrap_or_else(|| Row::delete(key)));
             }
             self.object.apply(row);
+            let kept = self.object.row(row.key());
+            let kept_as = matches!(row, Row::Put { .. }).then_some(row);
+            assert_eq!(format!("{:?}", kept.as_ref()), format!("{kept_as:?}"));
             let once = self.snapshot();
             self.object.apply(row);
             assert_eq!(self.snapshot(), once, "applied twice: {row:?}");

@@ -60,6 +60,7 @@ fn examine(kind: &'static Kind, options: &[(&str, Value)], steps: Vec<Step>) {
         };
         let (rows, next) = bench.object.rows(cursor.as_ref(), limit);
         pages.extend(rows);
+        assert!(next.is_none() || next != cursor, "the scan stands still");
         scanned = next.is_none();
         cursor = next;
     }
@@ -106,10 +107,11 @@ fn all_rows(object: &dyn Object, limit: RowLimit) -> Vec<Row> {
     loop {
         let (rows, next) = object.rows(cursor.as_ref(), limit);
         all.extend(rows);
-        match next {
-            Some(next) => cursor = Some(next),
-            None => return all,
+        if next.is_none() {
+            return all;
         }
+        assert_ne!(next, cursor, "the enumeration stands still");
+        cursor = next;
     }
 }
 
@@ -121,6 +123,17 @@ fn survive(kind: &'static Kind, options: &[(&str, Value)], rows: &[Row], steps: 
         let once = bench.snapshot();
         bench.object.apply(row);
         assert_eq!(bench.snapshot(), once, "applied twice: {row:?}");
+        // What is taken in is kept whole; all else is ignored.
+        let kept = bench.object.row(row.key());
+        match (row, kept) {
+            (Row::Put { value, .. }, Some(Row::Put { value: kept, .. }))
+                if format!("{value:?}") != format!("{kept:?}") => {}
+            (Row::Put { .. }, Some(kept)) => {
+                assert_eq!(format!("{kept:?}"), format!("{row:?}"));
+            }
+            (Row::Put { .. }, None) => {}
+            (_, kept) => assert_eq!(kept, None, "deleted by {row:?}"),
+        }
     }
     let mut copy = bench.fresh();
     all_rows(&*bench.object, ALL)
