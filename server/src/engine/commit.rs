@@ -85,13 +85,7 @@ impl Committer {
     /// One batch, and one page of a checkpoint that is under way. False if there was nothing to do.
     pub(crate) fn step(&mut self) -> Result<bool, StoreError> {
         if self.engine.log.needs_mark() {
-            let at = self.engine.clock.now();
-            self.engine.log.push(|revision| Change {
-                revision,
-                at,
-                operation: None,
-                parts: SmallVec::new(),
-            });
+            self.mark();
         }
         let changes = self.engine.log.take();
         if let (Some(first), Some(last)) = (changes.first(), changes.last()) {
@@ -109,7 +103,16 @@ impl Committer {
         }
         self.look()?;
         let checkpointing = self.tend_checkpoint()?;
-        Ok(!changes.is_empty() || checkpointing)
+        if changes.is_empty() && !checkpointing {
+            return self.store.tend();
+        }
+        Ok(true)
+    }
+
+    /// Logs an empty change.
+    fn mark(&self) {
+        let at = self.engine.clock.now();
+        self.engine.log.push(|revision| Change { revision, at, operation: None, parts: SmallVec::new() });
     }
 
     /// Appends, and again for as long as the store says that it may be tried again.
@@ -177,6 +180,8 @@ impl Committer {
     /// Begins a checkpoint, unless one is under way.
     pub(crate) fn begin_checkpoint(&mut self) {
         if self.checkpoint.is_none() {
+            // An empty change, so that the log holds a revision that the checkpoint's end can be.
+            self.mark();
             let id = self.next_checkpoint;
             self.next_checkpoint = CheckpointId(id.0 + 1);
             self.checkpoint = Some(Scan::begin(&self.engine, id, self.limits.segment_bytes_max));

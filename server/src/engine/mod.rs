@@ -27,7 +27,7 @@ pub(crate) use waiting::Parked;
 use crate::clock::{Clock, TimeSource};
 use crate::objects::{self, Access, Arguments, Kind};
 use crate::session::{Admission, Lane, Session};
-use crate::store::{ShardId, Store, StoreError, StoreStats};
+use crate::store::{ShardId, Store, StoreError, StoreStats, WRITE_TIME_MAX, WriteWatch};
 use cell::Cell;
 use commit::Committer;
 use commonhold_proto::{
@@ -49,6 +49,9 @@ use timer::Timers;
 
 /// Bytes of changes that may wait for the store before lanes are read no further.
 const PENDING_BYTES_MAX: usize = 32 << 20;
+
+/// How often the timekeeper looks whether the store hangs.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Every limit of the engine, with its unit.
 #[derive(Clone, Debug)]
@@ -103,6 +106,7 @@ pub(crate) struct Engine {
     full: AtomicBool,
     poison: Mutex<Option<String>>,
     store_stats: Mutex<StoreStats>,
+    store_watch: WriteWatch,
     checkpoints: AtomicU64,
     checkpoint_asked: AtomicBool,
     faults: Faults,
@@ -145,6 +149,7 @@ impl Engine {
             full: AtomicBool::new(false),
             poison: Mutex::default(),
             store_stats: Mutex::new(store.stats()),
+            store_watch: store.watch(),
             checkpoints: AtomicU64::new(0),
             checkpoint_asked: AtomicBool::new(false),
             faults,

@@ -152,6 +152,23 @@ fn a_missing_record_is_damage_that_says_what_is_missing() {
 }
 
 #[test]
+fn a_lost_end_is_damage() {
+    for maker in STORES {
+        let (place, mut model) = filled(maker);
+        let (mut store, epoch, _) = place.open().expect("it opens");
+        model.whole(0, 1, b"lost");
+        store.append(epoch, &model.log).expect("appended");
+        drop(store);
+        let lost = segment_key(&model.log[6].header);
+        change(&place, &lost, |_| None);
+        check_damaged(
+            &place,
+            "the log ends at revision 12, but had reached 13: its end is lost",
+        );
+    }
+}
+
+#[test]
 fn an_unfinished_run_at_the_end_is_dropped_for_good() {
     for maker in STORES {
         for left in 1..4 {
@@ -159,11 +176,10 @@ fn an_unfinished_run_at_the_end_is_dropped_for_good() {
             let (mut store, epoch, _) = place.open().expect("it opens");
             let whole = model.log.len();
             model.run(4, b"never whole");
-            store.append(epoch, &model.log).expect("appended");
+            let appended = store.append(epoch, &model.log[..whole + left]);
+            appended.expect("a part is appended");
+            model.log.truncate(whole);
             drop(store);
-            for segment in model.log.drain(whole..).skip(left) {
-                change(&place, &segment_key(&segment.header), |_| None);
-            }
             let (mut store, epoch, seen) = place.open().expect("it opens");
             assert_eq!(seen, model.expected());
             // Were the rest still there, it would break the log now.

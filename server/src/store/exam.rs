@@ -245,7 +245,9 @@ fn a_store_gives_back_what_its_model_holds() {
             walk_through(&Place::new(maker), steps);
             Ok(())
         });
-        assert!(outcome.is_ok(), "{}: {}", maker.name, outcome.unwrap_err());
+        if let Err(failure) = outcome {
+            panic!("{}: {failure}", maker.name);
+        }
     }
 }
 
@@ -274,7 +276,7 @@ fn the_largest_change_and_the_largest_page_fit() {
         let (mut store, epoch, _) = place.open().expect("it is created");
         let limits = store.limits();
         let payload: Vec<u8> = (0..limits.segment_bytes_max)
-            .map(|at| (at % 251) as u8)
+            .map(|at| at.to_le_bytes()[0])
             .collect();
         let chunks = limits.change_bytes_max.div_ceil(payload.len());
         let mut model = Model::default();

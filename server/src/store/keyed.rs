@@ -12,9 +12,9 @@ use super::{
 
 /// Keys of outdated records that an append removes in its own batch. More than one, so that outdated records get fewer
 /// even if the owner is never idle; few, so that appends stay as fast as without.
-const SWEPT_BY_APPEND: usize = 8;
+const SWEPT_BY_APPEND: usize = 4;
 /// Keys of outdated records that one call of `tend` removes: about a millisecond.
-const SWEPT_BY_TEND: usize = 256;
+const SWEPT_BY_TEND: usize = 64;
 
 /// A store over ordered pairs.
 pub(super) struct Keyed {
@@ -135,6 +135,7 @@ impl Store for Keyed {
             .sweeps
             .next(&*self.pairs, SWEPT_BY_APPEND, &mut batch)?;
         self.write(batch, true)?;
+        self.pairs.witness(chain.reach, false)?;
         self.sweeps.done(&swept);
         for segment in missing {
             self.tally.add(segment.header.last, &segment.record);
@@ -202,6 +203,7 @@ impl Store for Keyed {
         let marker = record::seal(record::MARKER, &checkpoint.encode());
         batch.put(Key::from_slice(record::MARKER), marker);
         self.write(batch, true)?;
+        self.pairs.witness(reach, true)?;
         self.writing = None;
         self.newest_id = checkpoint.id;
         self.in_force = Some(checkpoint);
@@ -254,6 +256,9 @@ impl Store for Keyed {
             return Err(StoreError::Fenced);
         }
         self.write(Batch::default(), true)?;
+        if let Some(chain) = self.chain {
+            self.pairs.witness(chain.reach, true)?;
+        }
         self.epoch = None;
         Ok(())
     }

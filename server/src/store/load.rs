@@ -58,15 +58,7 @@ pub(super) fn load(pairs: &mut dyn Pairs, sink: &mut dyn Recovery) -> Result<Loa
         ..
     } = log;
     let mut chain = chain.unwrap_or(Chain::at(start));
-    if let Some(Checkpoint { id, end, .. }) = in_force
-        && end > chain.reach
-    {
-        let (id, reach) = (id.0, chain.reach);
-        return Err(damaged(
-            pairs,
-            format!("the log ends at revision {reach}, but checkpoint {id} needs it up to {end}"),
-        ));
-    }
+    check_end(pairs, chain.reach, in_force)?;
     remove_unfinished(pairs, in_force, &run)?;
     chain.run = None;
     let mut outdated = Sweeps::default();
@@ -159,6 +151,33 @@ impl Log<'_> {
         }
         Ok(())
     }
+}
+
+/// Does the log go as far as it must?
+fn check_end(
+    pairs: &dyn Pairs,
+    reach: Revision,
+    in_force: Option<Checkpoint>,
+) -> Result<(), StoreError> {
+    if let Some(Checkpoint { id, end, .. }) = in_force
+        && end > reach
+    {
+        let id = id.0;
+        return Err(damaged(
+            pairs,
+            format!("the log ends at revision {reach}, but checkpoint {id} needs it up to {end}"),
+        ));
+    }
+    let witnessed = pairs.witnessed();
+    if witnessed > reach {
+        return Err(damaged(
+            pairs,
+            format!(
+                "the log ends at revision {reach}, but had reached {witnessed}: its end is lost"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Removes for good what must not be met later: the run that broke off at the end of the log, because other changes will

@@ -4,7 +4,6 @@
 //! A store keeps bytes and promises durability; it knows nothing of objects. It has one owner, the committer's thread:
 //! `&mut self` says so in the types, because the engines below do not all survive two writers. A store whose client
 //! library is asynchronous blocks that thread on a runtime of its own.
-
 //!
 //! All stores here are ordered pairs below (`Pairs`) and one way to keep a log and checkpoints in them above (`Keyed`).
 
@@ -19,6 +18,7 @@ mod segment;
 mod sled;
 mod sweep;
 mod watch;
+mod witness;
 
 #[cfg(test)]
 mod damage;
@@ -249,7 +249,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The engine below failed.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Failed {
         /// What was being done.
         what: String,

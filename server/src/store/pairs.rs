@@ -2,6 +2,7 @@
 
 use super::{StoreError, StoreLimits};
 use bytes::Bytes;
+use commonhold_proto::Revision;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::path::Path;
@@ -23,6 +24,13 @@ pub(super) trait Pairs: Send {
 
     /// The first `limit` pairs of a range of keys, in order.
     fn scan(&self, range: Range<&[u8]>, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError>;
+
+    /// Notes, elsewhere than among the pairs, that the log reached a revision and is durable so far; with `sync` the note
+    /// is durable too. An engine that loses the end of its own log is found out by it.
+    fn witness(&mut self, reach: Revision, sync: bool) -> Result<(), StoreError>;
+
+    /// The last revision noted, or an earlier one.
+    fn witnessed(&self) -> Revision;
 
     /// What it can take.
     fn limits(&self) -> StoreLimits;

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_what_is_opened() {
-        for payload in [&b""[..], b"x", &[7; 65_000]] {
+        for payload in [&b""[..], b"x", &vec![7; 65_000]] {
             let record = seal(b"key", payload);
             assert_eq!(open(b"key", &record).as_deref(), Ok(payload));
             assert!(open(b"kez", &record).is_err(), "another key");

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_what_is_opened() {
-        for payload in [&b""[..], b"x", &[7; 70_000]] {
+        for payload in [&b""[..], b"x", &vec![7; 70_000]] {
             let segment = Segment::seal(header(), payload);
             assert_eq!(
                 Segment::open(&segment.record),
