@@ -1,6 +1,6 @@
 //! The server of commonhold, embeddable: shared objects, their log, sessions, and the gRPC front.
 
-mod auth;
+pub mod auth;
 pub mod clock;
 mod engine;
 pub mod objects;
@@ -8,6 +8,5 @@ mod session;
 pub mod store;
 mod transport;
 
-pub use auth::Keys;
 pub use engine::Limits;
 pub use transport::{Config, Listen, Listening, Server, StartError};

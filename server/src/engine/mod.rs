@@ -117,7 +117,6 @@ pub(crate) struct Engine {
 pub(crate) struct Found {
     pub(crate) objects: usize,
     pub(crate) sessions: usize,
-    pub(crate) changes: u64,
 }
 
 impl Engine {
@@ -134,8 +133,8 @@ impl Engine {
         found.finish()?;
         let log = Log::after(found.newest);
         let gate = Gate::starting_at(log.newest());
-        let (previous, checkpoint, changes) =
-            (found.previous, found.checkpoint_id(), found.changes);
+        let (previous, checkpoint) = (found.previous, found.checkpoint_id());
+        tracing::info!(changes = found.changes, "recovered");
         let engine = Arc::new(Engine {
             limits,
             gate,
@@ -170,7 +169,6 @@ impl Engine {
         let found = Found {
             objects: engine.registry.len(),
             sessions: sessions.len(),
-            changes,
         };
         let committer = Committer::new(Arc::clone(&engine), store, epoch, previous, checkpoint);
         Ok((engine, committer, found))
@@ -364,13 +362,21 @@ impl Engine {
         self.poison.lock().clone().unwrap_or_default()
     }
 
-    /// Does what is due, until the engine stops. For a thread of its own.
+    /// Does what is due, and sees that the store does not hang, until the engine stops. For a thread of its own.
     pub(crate) fn keep_time(&self) {
-        while self
-            .timers
-            .wait(self.clock.monotonic(), Duration::from_secs(60))
-        {
+        let mut writing = None;
+        while self.timers.wait(self.clock.monotonic(), WATCH_EVERY) {
             self.tick();
+            let (now, write) = (self.clock.monotonic(), self.store_watch.under_way());
+            writing = match (write, writing) {
+                (Some(write), Some((before, since))) if write == before => {
+                    if now.saturating_sub(since) >= WRITE_TIME_MAX {
+                        self.poison("a write to the store takes longer than 5 s: it is given up");
+                    }
+                    Some((before, since))
+                }
+                (write, _) => write.map(|write| (write, now)),
+            };
         }
     }
 
