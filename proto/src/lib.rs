@@ -1,15 +1,18 @@
 //! The wire protocol of commonhold and the types that every room shares.
 //!
 //! [`wire`] is generated from `commonhold.proto`; everything else here is the vocabulary of the engine and the clients:
-//! values, calls, replies, refusals, rows and changes. [`login`] is how client and server prove to each
-//! other that they know the key. This crate does no I/O.
+//! values, calls, replies, refusals, rows and changes. [`login`], [`place`], [`keyfile`] and [`url`] are what server
+//! and clients must agree on before they speak. This crate does no I/O, but for [`keyfile`].
 
 mod call;
 mod disk;
 mod id;
+pub mod keyfile;
 pub mod login;
+pub mod place;
 mod refusal;
 mod row;
+pub mod url;
 pub mod value;
 pub mod wire;
 
