@@ -21,7 +21,7 @@ const LS_MAX: usize = 10_000;
 const OBJECT: Parameter = Parameter::required("name", "the object's name");
 
 /// What `$server` can do.
-pub static KIND: Kind = Kind {
+pub(super) static KIND: Kind = Kind {
     name: "server",
     doc: "The server itself, under the name $server.",
     options: &[],

@@ -23,7 +23,7 @@ pub(crate) const PARKED_MAX: usize = 10_000;
 
 /// How the server tells that a client lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
+pub(crate) enum Liveness {
     /// As long as its connection does.
     Connection,
     /// As long as it sends frames.
@@ -32,7 +32,7 @@ pub enum Liveness {
 
 /// Who a client is, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The name it chose.
     pub name: String,
     /// Its machine.
