@@ -1,0 +1,189 @@
+//! What a proxy asks for, and who asks: proxies are written once for the async and the blocking client.
+
+use crate::error::{Error, Happened, Result};
+use crate::lane::Submission;
+use crate::object::Handle;
+use commonhold_proto::value::{from_value, to_value};
+use commonhold_proto::{Call, Code, Owner, Refusal, Reply, Target, Value};
+use prost::Message as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A client: [`Client`](crate::Client) answers with futures, [`blocking::Client`](crate::blocking::Client) with results.
+pub trait Caller: Clone + sealed::Sealed {
+    /// What a call gives: something to be awaited, or the result itself.
+    type Answer<T>;
+
+    /// Makes a call.
+    fn ask<T: 'static>(&self, request: Request<T>) -> Self::Answer<T>;
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A call on its way to a [`Caller`], with what makes a Rust value of its reply.
+#[must_use = "a request does nothing until a caller is asked"]
+pub struct Request<T> {
+    pub(crate) work: Result<Work>,
+    read: fn(Reply) -> Result<T>,
+}
+
+/// A call that could be expressed in values.
+pub(crate) struct Work {
+    target: Aim,
+    call: Call,
+    timeout: Option<Duration>,
+    repeatable: bool,
+}
+
+/// Which object it is for.
+enum Aim {
+    /// The one of a proxy, which learns its identity from the reply.
+    Handle(Arc<Handle>),
+    Target(Target),
+}
+
+/// What is remembered of a call while it is under way.
+pub(crate) struct Settling {
+    handle: Option<Arc<Handle>>,
+    opened: bool,
+}
+
+impl<T> Request<T> {
+    /// A call of a proxy's method. `arguments` may not be expressible as values.
+    pub(crate) fn new(
+        handle: &Arc<Handle>,
+        call: Result<Call>,
+        timeout: Option<Duration>,
+        repeatable: bool,
+        read: fn(Reply) -> Result<T>,
+    ) -> Request<T> {
+        let work = call.map(|call| Work {
+            target: Aim::Handle(Arc::clone(handle)),
+            call,
+            timeout,
+            repeatable,
+        });
+        Request { work, read }
+    }
+
+    /// A call of anything.
+    pub(crate) fn of(
+        target: Target,
+        call: Call,
+        timeout: Option<Duration>,
+        read: fn(Reply) -> Result<T>,
+    ) -> Request<T> {
+        let work = Work {
+            target: Aim::Target(target),
+            call,
+            timeout,
+            repeatable: false,
+        };
+        Request {
+            work: Ok(work),
+            read,
+        }
+    }
+
+    /// The call, and what makes a result of its reply.
+    pub(crate) fn into_parts(self) -> (Result<Work>, fn(Reply) -> Result<T>) {
+        (self.work, self.read)
+    }
+}
+
+impl Work {
+    /// Its bytes, now that it is sent: by identity if that is known by now.
+    pub(crate) fn into_submission(self, owner: Owner) -> (Submission, Settling) {
+        let (target, handle) = match self.target {
+            Aim::Handle(handle) => (handle.target(), Some(handle)),
+            Aim::Target(target) => (target, None),
+        };
+        let opened = matches!(target, Target::Open(_));
+        // The sequence 0 and an absent time-out take no bytes: the lane adds them.
+        let body = self.call.into_wire(0, target, None, owner);
+        let submission = Submission {
+            body: body.encode_to_vec().into(),
+            timeout: self.timeout,
+            repeatable: self.repeatable,
+        };
+        (submission, Settling { handle, opened })
+    }
+}
+
+impl Settling {
+    /// Lets the proxy learn from the reply.
+    pub(crate) fn settle(&self, reply: Reply) -> Result<Reply> {
+        let Some(handle) = &self.handle else {
+            return Ok(reply);
+        };
+        if let Some(oid) = reply.oid {
+            handle.remember(oid);
+        }
+        match &reply.result {
+            Err(refusal) if refusal.code == Code::ObjectGone => handle.forget(),
+            // Not a missing key: the object itself, which the caller said must exist.
+            Err(refusal)
+                if refusal.code == Code::NotFound
+                    && self.opened
+                    && reply.oid.is_none()
+                    && handle.must_exist() =>
+            {
+                return Err(refusal.clone().into());
+            }
+            _ => {}
+        }
+        Ok(reply)
+    }
+}
+
+/// The value of an argument.
+pub(crate) fn argument<T: Serialize + ?Sized>(it: &T) -> Result<Value> {
+    to_value(it).map_err(|error| Error::Value {
+        reason: format!("the argument is no value: {error}"),
+        happened: Happened::No,
+    })
+}
+
+/// The reply as a Rust value.
+pub(crate) fn read<T: DeserializeOwned>(reply: Reply) -> Result<T> {
+    typed(reply.result?)
+}
+
+/// As [`read`], but `None` where something is missing.
+pub(crate) fn read_found<T: DeserializeOwned>(reply: Reply) -> Result<Option<T>> {
+    match found(reply.result)? {
+        Some(value) => typed(value).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Was it there?
+pub(crate) fn read_was_there(reply: Reply) -> Result<bool> {
+    Ok(found(reply.result)?.is_some())
+}
+
+/// The reply of a method that returns nothing.
+pub(crate) fn read_nothing(reply: Reply) -> Result<()> {
+    reply.result?;
+    Ok(())
+}
+
+fn found(result: std::result::Result<Value, Refusal>) -> Result<Option<Value>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(refusal) if refusal.code == Code::NotFound => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// A value of a reply as a Rust value.
+pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
+    from_value(value).map_err(|error| Error::Value {
+        reason: format!("the reply is not of the expected type: {error}"),
+        happened: Happened::Yes,
+    })
+}

@@ -1,0 +1,240 @@
+//! The async client.
+
+use crate::caller::{Caller, Request, Settling, Work, sealed};
+use crate::drive::drive;
+use crate::error::{Error, Happened, Result};
+use crate::object::Object;
+use crate::options::{Liveness, Options};
+use crate::proxy::{Barrier, Counter, Dict, Server};
+use crate::session::Session;
+use crate::shared::SharedLane;
+use crate::tokio_net::TokioNet;
+use commonhold_proto::{Call, Owner, Reply, Target};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// A client for async programs. Cheap to clone; clones share one session and one connection.
+///
+/// A task of tokio's drives the connection: calls that are under way at one moment share frames. When the last clone is
+/// dropped, the task says goodbye and ends; [`close`](Client::close) waits for that.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    lane: Arc<SharedLane>,
+    session: Arc<Session>,
+    /// Numbers the calls: each is its own owner.
+    owners: AtomicU64,
+    closing: AtomicBool,
+}
+
+impl Client {
+    /// Connects to `unix:///path`, `tcp://host:port` or `host:port`. Must run within a tokio runtime.
+    ///
+    /// A server that is not there is waited for, up to 2 s.
+    pub async fn connect(url: impl Into<String>) -> Result<Client> {
+        Client::with(Options::new().url(url)).await
+    }
+
+    /// Connects to the server of `$COMMONHOLD_URL`, else to the user's own.
+    pub async fn from_env() -> Result<Client> {
+        Client::with(Options::new()).await
+    }
+
+    /// Settings to connect with.
+    pub fn builder() -> Options {
+        Options::new()
+    }
+
+    pub(crate) async fn with(options: Options) -> Result<Client> {
+        let session = Arc::new(Session::new(&options, Liveness::Heartbeat)?);
+        Client::join(session).await
+    }
+
+    /// Another connection of the same session, for calls that should not share one with large values.
+    pub async fn lane(&self) -> Result<Client> {
+        Client::join(Arc::clone(&self.inner.session)).await
+    }
+
+    async fn join(session: Arc<Session>) -> Result<Client> {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::Configuration(format!("an async client needs tokio: {error}"))
+        })?;
+        session.enter();
+        let lane = Arc::new(SharedLane::default());
+        let client = Client {
+            inner: Arc::new(Inner {
+                lane: Arc::clone(&lane),
+                session: Arc::clone(&session),
+                owners: AtomicU64::new(0),
+                closing: AtomicBool::new(false),
+            }),
+        };
+        runtime.spawn(drive(Arc::clone(&lane), session, TokioNet));
+        poll_fn(|cx| lane.poll_opened(cx)).await?;
+        Ok(client)
+    }
+
+    /// The dict of this name. Makes no call.
+    pub fn dict<K, V>(&self, name: &str) -> Dict<K, V, Client>
+    where
+        K: Serialize + DeserializeOwned + 'static,
+        V: Serialize + DeserializeOwned + 'static,
+    {
+        Dict::new(self.clone(), name)
+    }
+
+    /// The counter of this name. Makes no call.
+    pub fn counter(&self, name: &str) -> Counter<Client> {
+        Counter::new(self.clone(), name)
+    }
+
+    /// The barrier of this name for so many parties. Makes no call.
+    pub fn barrier(&self, name: &str, parties: u32) -> Barrier<Client> {
+        Barrier::new(self.clone(), name, parties)
+    }
+
+    /// An object of any kind. Makes no call.
+    pub fn object(&self, kind: &str, name: &str) -> Object<Client> {
+        Object::new(self.clone(), kind, name)
+    }
+
+    /// The server itself.
+    pub fn server(&self) -> Server<Client> {
+        Server::new(self.clone())
+    }
+
+    /// Makes any call. A refusal is inside the reply. A method that waits does so for `timeout`; `None` is for ever.
+    pub fn call(&self, target: Target, call: Call, timeout: Option<Duration>) -> Answer<Reply> {
+        self.ask(Request::of(target, call, timeout, Ok))
+    }
+
+    /// How often the server gave up everything that this client held, because it did not hear from it in time.
+    pub fn lease_losses(&self) -> u64 {
+        self.inner.session.lease_losses()
+    }
+
+    /// Says goodbye and waits until the server knows. Calls that are under way end with an error.
+    pub async fn close(self) {
+        self.inner.close();
+        let lane = Arc::clone(&self.inner.lane);
+        poll_fn(|cx| lane.poll_closed(cx)).await;
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        if !self.closing.swap(true, Ordering::AcqRel) {
+            let lost = self
+                .session
+                .lost("the client was closed", Happened::Unknown);
+            self.lane.close(&lost, self.session.leave());
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl sealed::Sealed for Client {}
+
+impl Caller for Client {
+    type Answer<T> = Answer<T>;
+
+    fn ask<T: 'static>(&self, request: Request<T>) -> Answer<T> {
+        let (work, read) = request.into_parts();
+        Answer {
+            client: self.clone(),
+            stage: Stage::Made(work),
+            read,
+        }
+    }
+}
+
+/// A call of an async client: it is sent when first polled.
+///
+/// # Cancel safety
+/// Dropped before its end, the call is withdrawn: one that waits at the server waits no more. One that was carried out
+/// stays carried out, unless its method can be undone.
+#[must_use = "a call is not made until it is awaited"]
+pub struct Answer<T> {
+    client: Client,
+    stage: Stage,
+    read: fn(Reply) -> Result<T>,
+}
+
+enum Stage {
+    Made(Result<Work>),
+    Sent(u64, Settling),
+    Ended,
+}
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let answer = self.get_mut();
+        let inner = &answer.client.inner;
+        if let Stage::Made(_) = answer.stage {
+            let Stage::Made(work) = std::mem::replace(&mut answer.stage, Stage::Ended) else {
+                return Poll::Pending;
+            };
+            let owner = Owner(inner.owners.fetch_add(1, Ordering::Relaxed) + 1);
+            let sent = work.and_then(|work| {
+                let (submission, settling) = work.into_submission(owner);
+                let sequence = inner.lane.submit(submission, Instant::now())?;
+                Ok(Stage::Sent(sequence, settling))
+            });
+            answer.stage = match sent {
+                Ok(stage) => stage,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+        }
+        let Stage::Sent(sequence, settling) = &answer.stage else {
+            return Poll::Ready(Err(Error::Closed));
+        };
+        let Poll::Ready(reply) = inner.lane.poll_reply(*sequence, cx) else {
+            return Poll::Pending;
+        };
+        let result = reply
+            .and_then(|reply| settling.settle(reply))
+            .and_then(answer.read);
+        answer.stage = Stage::Ended;
+        Poll::Ready(result)
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        if let Stage::Sent(sequence, _) = self.stage {
+            self.client.inner.lane.abandon(sequence);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("place", &self.inner.session.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,262 @@
+//! The driver of a lane: connects, carries frames, connects again. One future, whoever polls it: a task of tokio's, or
+//! the thread that calls.
+
+use crate::channel::ChannelError;
+use crate::error::{Error, Happened};
+use crate::establish::{Established, Failure, establish};
+use crate::lane::{PREFIX, Violation};
+use crate::net::{Net, within};
+use crate::options::Liveness;
+use crate::session::{Seat, Session};
+use crate::shared::SharedLane;
+use bytes::Bytes;
+use commonhold_proto::wire;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Replies are acknowledged at the latest after this.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(100);
+/// The first and the longest pause between two tries to connect.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// The longest that one try to connect may take, login included.
+const TRY_FOR: Duration = Duration::from_secs(10);
+/// The longest that a goodbye may take.
+const GOODBYE_FOR: Duration = Duration::from_secs(1);
+/// A frame without anything: a sign of life.
+static SIGN_OF_LIFE: [u8; PREFIX] = [0; PREFIX];
+
+/// Drives a lane until its client is closed.
+pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, net: N) {
+    let ended = End { lane: &lane };
+    let mut seat = None;
+    let mut patience = session.connect_for;
+    let mut breather = Duration::ZERO;
+    loop {
+        let connecting = connect(&net, &session, &lane, &mut seat, patience);
+        match unless_closing(&lane, connecting).await {
+            None => break,
+            Some(Ok(established)) => {
+                lane.connected(&established.welcome);
+                let since = Instant::now();
+                let broken = carry(&net, &session, &lane, established).await;
+                lane.disconnected();
+                if lane.is_closing() {
+                    break;
+                }
+                tracing::debug!(place = %session.place, reason = %broken, "a connection broke");
+                patience = session.reconnect_for;
+                // A server that ends every lane at once is not asked as fast as it can say so.
+                breather = match since.elapsed() {
+                    short if short < PAUSES.1 => (breather * 2).clamp(PAUSES.0, PAUSES.1),
+                    _ => Duration::ZERO,
+                };
+                if unless_closing(&lane, net.sleep(breather)).await.is_none() {
+                    break;
+                }
+            }
+            Some(Err(error)) => {
+                let unknown = session.lost(error.to_string(), Happened::Unknown);
+                lane.fail(&error, &unknown);
+                poll_fn(|cx| lane.poll_wanted(cx)).await;
+                if lane.is_closing() {
+                    break;
+                }
+                patience = session.connect_for;
+            }
+        }
+    }
+    drop(ended);
+}
+
+/// Says that the driver has ended, even if its task was dropped.
+struct End<'a> {
+    lane: &'a SharedLane,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.lane.closed();
+    }
+}
+
+async fn unless_closing<T>(lane: &SharedLane, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match lane.poll_closing(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
+}
+
+/// Tries to connect until it works, cannot work, or `patience` is over.
+async fn connect<N: Net>(
+    net: &N,
+    session: &Session,
+    lane: &SharedLane,
+    seat: &mut Option<Seat>,
+    patience: Duration,
+) -> Result<Established<N::Stream>, Error> {
+    let give_up = Instant::now() + patience;
+    let mut pause = PAUSES.0;
+    loop {
+        let error = match within(net, TRY_FOR, establish(net, session, lane, seat)).await {
+            Some(Ok(established)) => return Ok(established),
+            Some(Err(Failure::Final(error))) => return Err(error),
+            Some(Err(Failure::Again(error))) => error,
+            None => session.unreachable(std::io::ErrorKind::TimedOut.into()),
+        };
+        if Instant::now() + pause >= give_up {
+            return Err(error);
+        }
+        // A call that waits for less than this patience ends before it. Even one that does not wait at all has the time
+        // in which a server starts again.
+        let unknown = session.lost(error.to_string(), Happened::Unknown);
+        let due = lane.expire(session.connect_for, &error, &unknown);
+        let due = due.map_or(pause, |due| due.saturating_duration_since(Instant::now()));
+        net.sleep(pause.min(due)).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Carries frames until the connection breaks, or the goodbye is answered.
+async fn carry<N: Net>(
+    net: &N,
+    session: &Session,
+    lane: &SharedLane,
+    established: Established<N::Stream>,
+) -> Broken {
+    let beat = match session.liveness {
+        Liveness::Heartbeat => Some(Duration::from_millis(
+            established.welcome.grace_ms.max(100) / 4,
+        )),
+        Liveness::Connection => None,
+    };
+    let mut carrier = Carrier {
+        net,
+        lane,
+        beat,
+        beating: beat.map(|beat| net.sleep(beat)),
+        sent_since_beat: false,
+        acknowledging: None,
+        leaving: None,
+        connection: established,
+    };
+    poll_fn(|cx| match carrier.poll(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Broken::Closed),
+        Poll::Ready(Err(broken)) => Poll::Ready(broken),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// Why no more frames are carried.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("{0}")]
+    Channel(#[from] ChannelError),
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    #[error("closed")]
+    Closed,
+}
+
+struct Carrier<'a, N: Net> {
+    net: &'a N,
+    lane: &'a SharedLane,
+    connection: Established<N::Stream>,
+    /// How often a heartbeat session sends at least something.
+    beat: Option<Duration>,
+    beating: Option<N::Sleep>,
+    sent_since_beat: bool,
+    /// Runs while there are acknowledgements that no frame has carried.
+    acknowledging: Option<N::Sleep>,
+    /// Runs while a goodbye is under way.
+    leaving: Option<N::Sleep>,
+}
+
+impl<N: Net> Carrier<'_, N> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        loop {
+            // Reads what has come and writes what was given; if it has ended, the frames that came before still count.
+            let ended = self.connection.wire.poll_io(cx);
+            while let Poll::Ready(frame) = self
+                .connection
+                .channel
+                .poll_receive::<wire::ServerFrame>(cx)?
+            {
+                match frame {
+                    Some(frame) => self.lane.on_frame(frame)?,
+                    None => return Poll::Ready(Ok(())),
+                }
+            }
+            if let Poll::Ready(error) = ended {
+                return Poll::Ready(Err(error.into()));
+            }
+            if self.poll_timers(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.poll_send(cx)? {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Gives the connection the frames that there are. True if there were any: they are yet to be written.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+        let channel = &mut self.connection.channel;
+        let mut sent = false;
+        while channel.poll_sent(cx)?.is_ready() {
+            let Some(frame) = self.lane.next_frame(cx) else {
+                break;
+            };
+            channel.send(frame);
+            self.sent_since_beat = true;
+            sent = true;
+        }
+        Ok(sent)
+    }
+
+    /// Ready if a goodbye takes too long.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.lane.is_closing() {
+            if self.lane.is_finished() {
+                return Poll::Ready(());
+            }
+            let leaving = self
+                .leaving
+                .get_or_insert_with(|| self.net.sleep(GOODBYE_FOR));
+            return Pin::new(leaving).poll(cx);
+        }
+        if self.acknowledging.is_none() && self.lane.owes_acknowledgements() {
+            self.acknowledging = Some(self.net.sleep(ACKNOWLEDGE_AFTER));
+        }
+        if let Some(sleep) = &mut self.acknowledging
+            && Pin::new(sleep).poll(cx).is_ready()
+        {
+            self.acknowledging = None;
+            self.lane.acknowledge_now();
+        }
+        self.poll_beat(cx);
+        Poll::Pending
+    }
+
+    fn poll_beat(&mut self, cx: &mut Context<'_>) {
+        let (Some(beat), Some(sleep)) = (self.beat, &mut self.beating) else {
+            return;
+        };
+        if Pin::new(&mut *sleep).poll(cx).is_pending() {
+            return;
+        }
+        *sleep = self.net.sleep(beat);
+        let channel = &mut self.connection.channel;
+        if !self.sent_since_beat && matches!(channel.poll_sent(cx), Poll::Ready(Ok(()))) {
+            channel.send(Bytes::from_static(&SIGN_OF_LIFE));
+        }
+        self.sent_since_beat = false;
+        // The new pause has to be polled once to count.
+        cx.waker().wake_by_ref();
+    }
+}

@@ -1,0 +1,532 @@
+//! A lane as a machine without I/O: calls go in, frames come out, frames go in, replies come out.
+//!
+//! It keeps every call until its reply has been taken, so that after a broken connection each unanswered call is sent
+//! again under its own number and the server can tell it from a new one. It knows no socket and no clock; whoever drives
+//! it brings both.
+
+mod frame;
+mod parts;
+mod ranges;
+
+pub(crate) use frame::PREFIX;
+
+use crate::error::{Error, Happened, Result};
+use bytes::Bytes;
+use commonhold_proto::{Reply, wire};
+use frame::FrameWriter;
+use parts::{Incoming, Outgoing};
+use prost::Message as _;
+use ranges::Ranges;
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// A frame is closed when it is this long.
+const FRAME_BYTES: usize = 64 << 10;
+/// Calls longer than this travel in parts.
+const PART_ABOVE: usize = 256 << 10;
+/// So many replies are acknowledged at once, even if no call is to be sent.
+const ACKNOWLEDGE_AT: usize = 256;
+/// What a reply may be longer than the largest value: its other fields.
+const REPLY_OVERHEAD: usize = 4 << 10;
+
+/// A call, ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Submission {
+    /// The encoded `Call` without sequence and time-out.
+    pub(crate) body: Bytes,
+    /// How long it may wait at the server; `None` is for ever.
+    pub(crate) timeout: Option<Duration>,
+    /// It changes nothing: it may run again where nobody knows whether it ran.
+    pub(crate) repeatable: bool,
+}
+
+/// One lane of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// The last number given to a call.
+    last: u64,
+    calls: BTreeMap<u64, Entry>,
+    /// Calls to be sent, in order. Numbers of calls that have ended meanwhile are skipped.
+    queue: VecDeque<u64>,
+    connected: bool,
+    credits: u64,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    reply_bytes_max: usize,
+    /// Calls whose cancellation is to be sent.
+    cancels: Vec<u64>,
+    /// Calls to acknowledge once the cancellations are sent: they must arrive in this order.
+    retired: Vec<u64>,
+    /// Calls whose callers were told that the client is closed, but that are still at the server.
+    orphans: Vec<u64>,
+    /// Everything that the server may forget.
+    acknowledged: Ranges,
+    /// The part of it that was not sent on this connection.
+    unsent: Ranges,
+    unsent_count: usize,
+    /// Send acknowledgements now, with calls or without.
+    acknowledge_now: bool,
+    goodbye: Goodbye,
+}
+
+#[derive(Debug)]
+struct Entry {
+    submission: Submission,
+    deadline: Option<Instant>,
+    /// Some connection carried it: it may have happened.
+    sent: bool,
+    stage: Stage,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// To be sent, or to be sent again.
+    Queued,
+    /// On its way, at the server, or on its way back.
+    Sent,
+    /// Nobody waits for it any more; its reply, if one comes, is thrown away.
+    Abandoned,
+    /// To be taken.
+    Answered(Result<Reply>),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Goodbye {
+    #[default]
+    No,
+    Wanted,
+    Sent,
+    Answered,
+}
+
+/// The server broke the protocol.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Violation {
+    /// Its reply grew over its own limit.
+    #[error("a reply is larger than the server's own limit")]
+    ReplyTooLarge,
+    /// The parts of its reply make no message.
+    #[error("a reply in parts does not read as one")]
+    Garbled,
+}
+
+impl Lane {
+    /// Takes a call and numbers it. It is sent as soon as credits allow, after those before it.
+    pub(crate) fn submit(&mut self, submission: Submission, now: Instant) -> u64 {
+        self.last += 1;
+        let deadline = submission
+            .timeout
+            .and_then(|timeout| now.checked_add(timeout));
+        let entry = Entry {
+            submission,
+            deadline,
+            sent: false,
+            stage: Stage::Queued,
+            waker: None,
+        };
+        self.calls.insert(self.last, entry);
+        self.queue.push_back(self.last);
+        self.last
+    }
+
+    /// The reply, once it is there. Whoever takes it has consumed it: it is acknowledged.
+    pub(crate) fn poll_take(&mut self, sequence: u64, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        let Some(entry) = self.calls.get_mut(&sequence) else {
+            return Poll::Ready(Err(Error::Closed));
+        };
+        let Stage::Answered(_) = entry.stage else {
+            if !entry
+                .waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
+                entry.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        let entry = self.calls.remove(&sequence).expect("it was just there");
+        self.acknowledge(sequence);
+        match entry.stage {
+            Stage::Answered(result) => Poll::Ready(result),
+            _ => Poll::Ready(Err(Error::Closed)),
+        }
+    }
+
+    /// Nobody waits for this call any more: it is withdrawn if it still waits, and undone if that can be. Tells whether
+    /// it may have happened.
+    pub(crate) fn abandon(&mut self, sequence: u64) -> Happened {
+        let Some(entry) = self.calls.get_mut(&sequence) else {
+            return Happened::No;
+        };
+        entry.waker = None;
+        if !entry.sent {
+            self.calls.remove(&sequence);
+            self.acknowledge(sequence);
+            return Happened::No;
+        }
+        match entry.stage {
+            Stage::Sent if self.connected => {
+                entry.stage = Stage::Abandoned;
+                // Of a call in parts the rest is sent first: half a call would stay in the server.
+                if !self.outgoing.holds(sequence) {
+                    self.cancels.push(sequence);
+                }
+            }
+            // It is not on this connection, and need not be: what its number did is cancelled and then forgotten.
+            Stage::Sent | Stage::Queued | Stage::Answered(_) => {
+                self.calls.remove(&sequence);
+                self.cancels.push(sequence);
+                self.retired.push(sequence);
+            }
+            Stage::Abandoned => {}
+        }
+        Happened::Unknown
+    }
+
+    /// Does a call wait for its reply?
+    pub(crate) fn wants_connection(&self) -> bool {
+        self.unanswered().next().is_some()
+    }
+
+    /// The acknowledgements that a resume names: with it, nothing of this lane is unacknowledged twice.
+    pub(crate) fn acknowledged(&self) -> &[wire::Range] {
+        self.acknowledged.runs()
+    }
+
+    /// A connection is there, and the server said so. Everything unanswered is sent again, in order.
+    pub(crate) fn connected(&mut self, welcome: &wire::Welcome) {
+        self.disconnected();
+        self.connected = true;
+        self.credits = welcome.credits.into();
+        self.reply_bytes_max = usize::try_from(welcome.value_bytes_max)
+            .unwrap_or(usize::MAX)
+            .saturating_add(REPLY_OVERHEAD);
+        self.queue = self.unanswered().collect();
+    }
+
+    /// The lane goes on in a new session, because the server does not know the old one: nobody can tell what became of
+    /// the calls that were sent, and `lost` says so to those that change something. All others are sent again.
+    pub(crate) fn forget_session(&mut self, lost: &Error) {
+        self.disconnected();
+        self.cancels.clear();
+        self.retired.clear();
+        for entry in self.calls.values_mut() {
+            match entry.stage {
+                Stage::Queued | Stage::Sent if !entry.sent => {}
+                Stage::Queued | Stage::Sent if entry.submission.repeatable => entry.sent = false,
+                Stage::Queued | Stage::Sent => entry.answer(Err(lost.clone())),
+                Stage::Abandoned | Stage::Answered(_) => {}
+            }
+        }
+        self.calls
+            .retain(|_, entry| !matches!(entry.stage, Stage::Abandoned));
+        // In the new session the old numbers were never used, nor will they be.
+        self.acknowledged.clear();
+        self.unsent.clear();
+        self.unsent_count = 0;
+        let mut next = 1;
+        for sequence in self.calls.keys().copied().chain([self.last + 1]) {
+            if next < sequence {
+                self.acknowledged.append(next, sequence - 1);
+                self.unsent.append(next, sequence - 1);
+                self.unsent_count += 1;
+            }
+            next = sequence + 1;
+        }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self) {
+        self.connected = false;
+        self.credits = 0;
+        self.outgoing.clear();
+        self.incoming.clear();
+        self.queue.clear();
+        self.orphans.clear();
+        if self.goodbye == Goodbye::Sent {
+            self.goodbye = Goodbye::Wanted;
+        }
+        // What was acknowledged is named by the resume.
+        self.unsent.clear();
+        self.unsent_count = 0;
+        self.acknowledge_now = false;
+        for (sequence, entry) in &mut self.calls {
+            match entry.stage {
+                Stage::Sent => entry.stage = Stage::Queued,
+                Stage::Abandoned => {
+                    // Nobody waits for it: it is not sent again, only taken back.
+                    if !self.cancels.contains(sequence) {
+                        self.cancels.push(*sequence);
+                    }
+                    self.retired.push(*sequence);
+                }
+                Stage::Queued | Stage::Answered(_) => {}
+            }
+        }
+        self.calls
+            .retain(|_, entry| !matches!(entry.stage, Stage::Abandoned));
+    }
+
+    /// Ends every unanswered call: `never_sent` is the error of those that no connection carried, `sent` of the others.
+    pub(crate) fn fail(&mut self, never_sent: &Error, sent: &Error) {
+        for entry in self.calls.values_mut() {
+            if let Stage::Queued | Stage::Sent = entry.stage {
+                let error = if entry.sent { sent } else { never_sent };
+                entry.answer(Err(error.clone()));
+            }
+        }
+        self.queue.clear();
+    }
+
+    /// Nobody waits for anything any more: ends every call as [`fail`](Lane::fail) does and withdraws it at the server.
+    pub(crate) fn abandon_all(&mut self, never_sent: &Error, sent: &Error) {
+        let unanswered: Vec<u64> = self.unanswered().collect();
+        for sequence in unanswered {
+            let Some(entry) = self.calls.get_mut(&sequence) else {
+                continue;
+            };
+            let error = if entry.sent { sent } else { never_sent };
+            if self.connected && matches!(entry.stage, Stage::Sent) {
+                self.orphans.push(sequence);
+                self.cancels.push(sequence);
+            }
+            entry.answer(Err(error.clone()));
+        }
+    }
+
+    /// While there is no connection: ends the calls whose time is over since `slack`, as `fail` does, and tells when the
+    /// next one is due.
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        slack: Duration,
+        never_sent: &Error,
+        sent: &Error,
+    ) -> Option<Instant> {
+        let mut next = None;
+        for entry in self.calls.values_mut() {
+            let (Stage::Queued | Stage::Sent, Some(deadline)) = (&entry.stage, entry.deadline)
+            else {
+                continue;
+            };
+            let due = deadline + slack;
+            if due <= now {
+                let error = if entry.sent { sent } else { never_sent };
+                entry.answer(Err(error.clone()));
+            } else {
+                next = Some(next.map_or(due, |next: Instant| next.min(due)));
+            }
+        }
+        next
+    }
+
+    /// Takes a frame of the server apart. The callers of the calls that it answers are woken.
+    pub(crate) fn on_frame(
+        &mut self,
+        frame: wire::ServerFrame,
+    ) -> std::result::Result<(), Violation> {
+        self.credits += u64::from(frame.credits);
+        for reply in frame.replies {
+            self.answer(reply);
+        }
+        for part in &frame.parts {
+            let whole = self.incoming.push(part, self.reply_bytes_max);
+            if let Some(whole) = whole.map_err(|_| Violation::ReplyTooLarge)? {
+                let reply = wire::Reply::decode(whole).map_err(|_| Violation::Garbled)?;
+                self.answer(reply);
+            }
+        }
+        if frame.goodbye {
+            self.goodbye = Goodbye::Answered;
+        }
+        Ok(())
+    }
+
+    /// The next frame to send, with its prefix, if there is anything to say.
+    pub(crate) fn next_frame(&mut self, now: Instant) -> Option<Bytes> {
+        if !self.connected {
+            return None;
+        }
+        while self
+            .queue
+            .front()
+            .is_some_and(|sequence| !self.is_queued(*sequence))
+        {
+            self.queue.pop_front();
+        }
+        let calls = self.credits > 0 && !self.queue.is_empty();
+        let goodbye = self.goodbye == Goodbye::Wanted && self.is_settled();
+        let acknowledge = self.unsent_count >= ACKNOWLEDGE_AT
+            || self.unsent_count > 0 && (self.acknowledge_now || goodbye);
+        if !(calls || acknowledge || goodbye)
+            && self.cancels.is_empty()
+            && self.retired.is_empty()
+            && self.outgoing.is_empty()
+        {
+            return None;
+        }
+        Some(self.build_frame(
+            now,
+            goodbye && self.cancels.is_empty() && self.retired.is_empty(),
+        ))
+    }
+
+    fn build_frame(&mut self, now: Instant, goodbye: bool) -> Bytes {
+        let first = self
+            .queue
+            .front()
+            .and_then(|sequence| self.calls.get(sequence));
+        let mut frame = FrameWriter::new(first.map_or(64, |entry| {
+            (entry.submission.body.len() + 64).min(FRAME_BYTES)
+        }));
+        if self.cancels.is_empty() {
+            // Their cancellations left in an earlier frame.
+            for sequence in mem::take(&mut self.retired) {
+                self.acknowledge(sequence);
+            }
+        } else {
+            frame.cancel(&self.cancels);
+            self.cancels.clear();
+        }
+        if self.unsent_count > 0 {
+            frame.acknowledged(self.unsent.runs());
+            self.unsent.clear();
+            self.unsent_count = 0;
+            self.acknowledge_now = false;
+        }
+        self.write_calls(&mut frame, now);
+        if frame.len() < FRAME_BYTES
+            && let Some((sequence, data, last)) = self.outgoing.next()
+        {
+            frame.part(sequence, data, last);
+            let abandoned = |entry: &Entry| matches!(entry.stage, Stage::Abandoned);
+            if last && self.calls.get(&sequence).is_some_and(abandoned) {
+                self.cancels.push(sequence);
+            }
+        }
+        if goodbye {
+            frame.goodbye();
+            self.goodbye = Goodbye::Sent;
+        }
+        frame.finish()
+    }
+
+    fn write_calls(&mut self, frame: &mut FrameWriter, now: Instant) {
+        while self.credits > 0
+            && frame.len() < FRAME_BYTES
+            && let Some(sequence) = self.queue.pop_front()
+        {
+            let Some(entry) = self.calls.get_mut(&sequence) else {
+                continue;
+            };
+            if !matches!(entry.stage, Stage::Queued) {
+                continue;
+            }
+            // Only what remains of its time; a time-out too long for a clock is passed on as it is.
+            let timeout = match entry.deadline {
+                Some(deadline) => Some(deadline.saturating_duration_since(now)),
+                None => entry.submission.timeout,
+            };
+            let body = &entry.submission.body;
+            if body.len() > PART_ABOVE {
+                self.outgoing
+                    .push(sequence, frame::whole_call(sequence, body, timeout));
+            } else {
+                frame.call(sequence, body, timeout);
+            }
+            entry.stage = Stage::Sent;
+            entry.sent = true;
+            self.credits -= 1;
+        }
+    }
+
+    /// Are there acknowledgements that no frame has carried yet?
+    pub(crate) fn owes_acknowledgements(&self) -> bool {
+        self.unsent_count > 0
+    }
+
+    /// Lets the next frame carry the acknowledgements, even alone.
+    pub(crate) fn acknowledge_now(&mut self) {
+        self.acknowledge_now = true;
+    }
+
+    /// Lets the session end with the next frame after which nothing is unanswered.
+    pub(crate) fn say_goodbye(&mut self) {
+        if self.goodbye == Goodbye::No {
+            self.goodbye = Goodbye::Wanted;
+        }
+    }
+
+    /// Is everything said, the goodbye included, and answered?
+    pub(crate) fn is_finished(&self) -> bool {
+        match self.goodbye {
+            Goodbye::No => self.is_settled(),
+            Goodbye::Wanted | Goodbye::Sent => false,
+            Goodbye::Answered => true,
+        }
+    }
+
+    /// Wakes someone who waits for a reply other than `but`, for instance to hand over the work of driving.
+    pub(crate) fn wake_another(&self, but: u64) -> bool {
+        let waiting = self.calls.iter().find_map(|(sequence, entry)| {
+            (*sequence != but).then_some(entry.waker.as_ref()).flatten()
+        });
+        waiting.inspect(|waker| waker.wake_by_ref()).is_some()
+    }
+
+    /// The calls that need a reply, in order.
+    fn unanswered(&self) -> impl Iterator<Item = u64> {
+        let waits = |entry: &Entry| matches!(entry.stage, Stage::Queued | Stage::Sent);
+        self.calls
+            .iter()
+            .filter(move |(_, entry)| waits(entry))
+            .map(|(sequence, _)| *sequence)
+    }
+
+    /// Is nothing of it at the server, and nobody waiting? Replies that lie here do not count.
+    fn is_settled(&self) -> bool {
+        let settled = |entry: &Entry| matches!(entry.stage, Stage::Answered(_));
+        self.orphans.is_empty() && self.calls.values().all(settled)
+    }
+
+    fn is_queued(&self, sequence: u64) -> bool {
+        self.calls
+            .get(&sequence)
+            .is_some_and(|entry| matches!(entry.stage, Stage::Queued))
+    }
+
+    fn answer(&mut self, reply: wire::Reply) {
+        let (sequence, reply) = Reply::from_wire(reply);
+        self.orphans.retain(|orphan| *orphan != sequence);
+        let Some(entry) = self.calls.get_mut(&sequence) else {
+            return;
+        };
+        match entry.stage {
+            Stage::Queued | Stage::Sent if entry.sent => entry.answer(Ok(reply)),
+            Stage::Abandoned => {
+                self.calls.remove(&sequence);
+                self.acknowledge(sequence);
+            }
+            // Nobody can answer what was never sent, and nothing is answered twice.
+            Stage::Queued | Stage::Sent | Stage::Answered(_) => {}
+        }
+    }
+
+    fn acknowledge(&mut self, sequence: u64) {
+        self.acknowledged.insert(sequence);
+        self.unsent.insert(sequence);
+        self.unsent_count += 1;
+    }
+}
+
+impl Entry {
+    fn answer(&mut self, result: Result<Reply>) {
+        self.stage = Stage::Answered(result);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

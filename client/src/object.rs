@@ -1,0 +1,147 @@
+//! An object by its name: what every proxy stands on.
+
+use crate::caller::{self, Caller, Request};
+use crate::error::Result;
+use commonhold_proto::{Call, Durability, Oid, Open, OpenOptions, Reply, Target, Value};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Any object, of a kind that this client need not know. The typed proxies stand on it.
+///
+/// Making one makes no call. A read of an object that does not exist sees an empty one; the first write creates it.
+#[derive(Clone)]
+pub struct Object<C> {
+    client: C,
+    handle: Arc<Handle>,
+}
+
+/// A name, and the identity that it was found to have.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    open: Open,
+    /// 0: not known.
+    oid: AtomicU64,
+}
+
+impl Handle {
+    pub(crate) fn target(&self) -> Target {
+        match self.oid.load(Ordering::Relaxed) {
+            0 => Target::Open(Box::new(self.open.clone())),
+            oid => Target::Oid(Oid(oid)),
+        }
+    }
+
+    pub(crate) fn remember(&self, oid: Oid) {
+        self.oid.store(oid.0, Ordering::Relaxed);
+    }
+
+    /// The object is gone: the next call opens by name again.
+    pub(crate) fn forget(&self) {
+        self.oid.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn must_exist(&self) -> bool {
+        self.open.options.exists == Some(true)
+    }
+}
+
+impl<C: Caller> Object<C> {
+    pub(crate) fn new(client: C, kind: &str, name: &str) -> Object<C> {
+        let open = Open {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            options: OpenOptions::default(),
+        };
+        Object::of(client, open)
+    }
+
+    fn of(client: C, open: Open) -> Object<C> {
+        let handle = Arc::new(Handle {
+            open,
+            oid: AtomicU64::new(0),
+        });
+        Object { client, handle }
+    }
+
+    fn reopened(self, change: impl FnOnce(&mut OpenOptions)) -> Object<C> {
+        let mut open = self.handle.open.clone();
+        change(&mut open.options);
+        Object::of(self.client, open)
+    }
+
+    /// Asks for a durability; if the object exists, it must have it.
+    #[must_use]
+    pub fn durability(self, durability: Durability) -> Object<C> {
+        self.reopened(|options| options.durability = Some(durability))
+    }
+
+    /// Insists that the object exists, or that it does not.
+    #[must_use]
+    pub fn exists(self, exists: bool) -> Object<C> {
+        self.reopened(|options| options.exists = Some(exists))
+    }
+
+    /// Adds a creation option of the kind.
+    #[must_use]
+    pub fn option(self, name: impl Into<String>, value: impl Into<Value>) -> Object<C> {
+        self.reopened(|options| options.options.push((name.into(), value.into())))
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &str {
+        &self.handle.open.kind
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.handle.open.name
+    }
+
+    /// The client that calls.
+    pub fn client(&self) -> &C {
+        &self.client
+    }
+
+    /// Calls a method. One that waits, waits for ever.
+    pub fn call(&self, call: Call) -> C::Answer<Value> {
+        self.ask(Ok(call), None, false, |reply| Ok(reply.result?))
+    }
+
+    /// Calls a method that waits for this long; 0 is not at all.
+    pub fn call_within(&self, call: Call, timeout: Option<Duration>) -> C::Answer<Value> {
+        self.ask(Ok(call), timeout, false, |reply| Ok(reply.result?))
+    }
+
+    pub(crate) fn ask<T: 'static>(
+        &self,
+        call: Result<Call>,
+        timeout: Option<Duration>,
+        repeatable: bool,
+        read: fn(Reply) -> Result<T>,
+    ) -> C::Answer<T> {
+        let request = Request::new(&self.handle, call, timeout, repeatable, read);
+        self.client.ask(request)
+    }
+
+    /// Calls a method that changes nothing.
+    pub(crate) fn reads<T: DeserializeOwned + 'static>(&self, call: Result<Call>) -> C::Answer<T> {
+        self.ask(call, None, true, caller::read)
+    }
+
+    /// Calls a method that changes something.
+    pub(crate) fn writes<T: DeserializeOwned + 'static>(&self, call: Result<Call>) -> C::Answer<T> {
+        self.ask(call, None, false, caller::read)
+    }
+}
+
+impl<C> fmt::Debug for Object<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("kind", &self.handle.open.kind)
+            .field("name", &self.handle.open.name)
+            .finish_non_exhaustive()
+    }
+}

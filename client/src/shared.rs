@@ -1,0 +1,238 @@
+//! A lane between those who call and the one who drives.
+//!
+//! The lock guards the lane and the waker of its driver. It is held for a few steps and nothing else is locked under it;
+//! callers are woken under it, which only marks them to run.
+
+use crate::error::{Error, Happened, Result};
+use crate::lane::{Lane, Submission, Violation};
+use bytes::Bytes;
+use commonhold_proto::{Reply, wire};
+use parking_lot::Mutex;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// A lane, its callers and its driver.
+#[derive(Debug, Default)]
+pub(crate) struct SharedLane {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lane: Lane,
+    /// The driver, if it waits for something to do.
+    driver: Option<Waker>,
+    opening: Opening,
+    /// No more calls; the driver ends.
+    closing: bool,
+    /// The driver has ended.
+    closed: bool,
+    /// Wait for the opening, or for the end.
+    watchers: Vec<Waker>,
+}
+
+/// What became of the first connection.
+#[derive(Debug, Default)]
+enum Opening {
+    #[default]
+    UnderWay,
+    Done,
+    Failed(Error),
+}
+
+impl SharedLane {
+    /// Takes a call; its reply comes under the number that this returns.
+    pub(crate) fn submit(&self, submission: Submission, now: Instant) -> Result<u64> {
+        let mut state = self.state.lock();
+        if state.closing {
+            return Err(Error::Closed);
+        }
+        let sequence = state.lane.submit(submission, now);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        Ok(sequence)
+    }
+
+    /// The reply, once it is there.
+    pub(crate) fn poll_reply(&self, sequence: u64, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        self.state.lock().lane.poll_take(sequence, cx)
+    }
+
+    /// Nobody waits for this call any more. Tells whether it may have happened.
+    pub(crate) fn abandon(&self, sequence: u64) -> Happened {
+        let mut state = self.state.lock();
+        let happened = state.lane.abandon(sequence);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        happened
+    }
+
+    /// Wakes someone who waits for a reply: the work of driving is free.
+    pub(crate) fn wake_another(&self, but: u64) {
+        self.state.lock().lane.wake_another(but);
+    }
+
+    /// Whether the first connection was made.
+    pub(crate) fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut state = self.state.lock();
+        match &state.opening {
+            Opening::Done => Poll::Ready(Ok(())),
+            Opening::Failed(error) => Poll::Ready(Err(error.clone())),
+            Opening::UnderWay => {
+                state.watchers.push(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// No more calls: those that have no answer end with [`Error::Closed`], or with `lost` if they were sent. The driver
+    /// withdraws them, says `goodbye` if this ends the session, and ends.
+    pub(crate) fn close(&self, lost: &Error, goodbye: bool) {
+        let mut state = self.state.lock();
+        state.closing = true;
+        state.lane.abandon_all(&Error::Closed, lost);
+        if goodbye {
+            state.lane.say_goodbye();
+        }
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Whether the driver has ended.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Poll::Ready(());
+        }
+        state.watchers.push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// The driver's side.
+impl SharedLane {
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state.lock().closing
+    }
+
+    /// Ready once there is a reason to connect, or to end.
+    pub(crate) fn poll_wanted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.closing || state.lane.wants_connection() {
+            return Poll::Ready(());
+        }
+        state.driver = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready once the client is closing.
+    pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.closing {
+            return Poll::Ready(());
+        }
+        state.driver = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The next frame to send. If there is none, the driver is woken when there is.
+    pub(crate) fn next_frame(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let mut state = self.state.lock();
+        let frame = state.lane.next_frame(Instant::now());
+        if frame.is_none()
+            && !state
+                .driver
+                .as_ref()
+                .is_some_and(|old| old.will_wake(cx.waker()))
+        {
+            state.driver = Some(cx.waker().clone());
+        }
+        frame
+    }
+
+    /// Takes a frame in.
+    pub(crate) fn on_frame(&self, frame: wire::ServerFrame) -> std::result::Result<(), Violation> {
+        self.state.lock().lane.on_frame(frame)
+    }
+
+    /// A connection is there.
+    pub(crate) fn connected(&self, welcome: &wire::Welcome) {
+        let mut state = self.state.lock();
+        state.lane.connected(welcome);
+        state.opening = Opening::Done;
+        state.wake_watchers();
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&self) {
+        self.state.lock().lane.disconnected();
+    }
+
+    /// The session is gone.
+    pub(crate) fn forget_session(&self, lost: &Error) {
+        self.state.lock().lane.forget_session(lost);
+    }
+
+    /// No connection can be had: every call ends.
+    pub(crate) fn fail(&self, never_sent: &Error, sent: &Error) {
+        let mut state = self.state.lock();
+        state.lane.fail(never_sent, sent);
+        if let Opening::UnderWay = state.opening {
+            state.opening = Opening::Failed(never_sent.clone());
+        }
+        state.wake_watchers();
+    }
+
+    /// As [`Lane::expire`].
+    pub(crate) fn expire(
+        &self,
+        slack: Duration,
+        never_sent: &Error,
+        sent: &Error,
+    ) -> Option<Instant> {
+        let mut state = self.state.lock();
+        state.lane.expire(Instant::now(), slack, never_sent, sent)
+    }
+
+    /// The acknowledgements that a resume names.
+    pub(crate) fn acknowledged(&self) -> Vec<wire::Range> {
+        self.state.lock().lane.acknowledged().to_vec()
+    }
+
+    pub(crate) fn owes_acknowledgements(&self) -> bool {
+        self.state.lock().lane.owes_acknowledgements()
+    }
+
+    pub(crate) fn acknowledge_now(&self) {
+        self.state.lock().lane.acknowledge_now();
+    }
+
+    /// Is everything said, the goodbye included?
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state.lock().lane.is_finished()
+    }
+
+    /// The driver ends.
+    pub(crate) fn closed(&self) {
+        let mut state = self.state.lock();
+        state.closing = true;
+        state.closed = true;
+        state.lane.abandon_all(&Error::Closed, &Error::Closed);
+        state.wake_watchers();
+    }
+}
+
+impl State {
+    fn wake_watchers(&mut self) {
+        self.watchers.drain(..).for_each(Waker::wake);
+    }
+}
