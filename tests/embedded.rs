@@ -10,7 +10,9 @@ use std::path::Path;
 /// A server on one Unix socket in a folder.
 fn start(folder: &Path, store: &str, key: &AuthKey) -> Server {
     let store = StoreMaker::find(store).expect("the store is in the list");
-    let store = store.open(&StoreOptions::new(folder.join("data"))).expect("the store opens");
+    let store = store
+        .open(&StoreOptions::new(folder.join("data")))
+        .expect("the store opens");
     let config = Config {
         store,
         listen: vec![Listen::Unix(folder.join("socket"))],
@@ -24,7 +26,11 @@ fn start(folder: &Path, store: &str, key: &AuthKey) -> Server {
 
 fn connect(folder: &Path, key: &AuthKey) -> Client {
     let url = format!("unix://{}", folder.join("socket").display());
-    Options::new().url(url).key(key.clone()).connect_blocking().expect("the server is there")
+    Options::new()
+        .url(url)
+        .key(key.clone())
+        .connect_blocking()
+        .expect("the server is there")
 }
 
 #[test]
@@ -35,7 +41,10 @@ fn what_was_counted_is_there_after_an_orderly_restart() {
         let server = start(folder.path(), "sled", &key);
         let client = connect(folder.path(), &key);
         let hits = client.dict::<String, i64>("hits");
-        assert_eq!(hits.increment("/index", 1).call().expect("it counts"), round);
+        assert_eq!(
+            hits.increment("/index", 1).call().expect("it counts"),
+            round
+        );
         assert_eq!(hits.get("/index").expect("it reads"), Some(round));
         client.close();
         assert!(server.shut_down());

@@ -35,6 +35,8 @@ pub(super) struct State {
     /// The newest time anything was decided at: it never goes back within an object.
     pub(super) at: ServerTime,
     pub(super) waiting: Waiting,
+    /// Leases that a row was lent to although they had ended: whoever lets go of the cell sweeps them again.
+    pub(super) late_leases: Vec<Arc<Lease>>,
     /// Rows that end with a lease.
     lent: BTreeMap<RowKey, Arc<Lease>>,
     /// Rows that end at a time.
@@ -63,6 +65,7 @@ impl Cell {
             gone: false,
             at: ServerTime(0),
             waiting: Waiting::default(),
+            late_leases: Vec::new(),
             lent: BTreeMap::new(),
             expires: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -93,9 +96,8 @@ impl Cell {
 }
 
 impl State {
-    /// Applies one row, and keeps the indexes of what ends by itself. `lease_of` finds the lease of a session. False if
-    /// a row was lent to a lease that has ended: the caller sweeps that lease again.
-    pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) -> bool {
+    /// Applies one row, and keeps the indexes of what ends by itself. `lease` is the lease of who changes the object.
+    pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) {
         self.object.apply(row);
         if !self.lent.is_empty() || !self.expires.is_empty() {
             self.forget_ends(oid, row);
@@ -104,18 +106,19 @@ impl State {
             key, lent, expires, ..
         } = row
         else {
-            return true;
+            return;
         };
         if let Some(at) = expires {
             self.expires.insert(key.clone(), *at);
             self.due.insert((*at, key.clone()));
         }
-        match (lent, lease) {
-            (Some(session), Some(lease)) if lease.session == *session => {
-                self.lent.insert(key.clone(), Arc::clone(lease));
-                lease.lend(oid, key.clone())
+        if let (Some(session), Some(lease)) = (lent, lease)
+            && lease.session == *session
+        {
+            self.lent.insert(key.clone(), Arc::clone(lease));
+            if !lease.lend(oid, key.clone()) {
+                self.late_leases.push(Arc::clone(lease));
             }
-            _ => true,
         }
     }
 

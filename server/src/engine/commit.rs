@@ -97,8 +97,9 @@ impl Committer {
                 .map(|segment| segment.record.len() as u64)
                 .sum::<u64>();
             self.previous = last;
-            self.engine.gate.advance(last);
+            // Settled first: who is woken by the gate looks at what is still pending.
             self.engine.log.settled(&changes);
+            self.engine.gate.advance(last);
             tracing::trace!(%first, %last, changes = changes.len(), "committed");
         }
         self.look()?;
@@ -112,7 +113,12 @@ impl Committer {
     /// Logs an empty change.
     fn mark(&self) {
         let at = self.engine.clock.now();
-        self.engine.log.push(|revision| Change { revision, at, operation: None, parts: SmallVec::new() });
+        self.engine.log.push(|revision| Change {
+            revision,
+            at,
+            operation: None,
+            parts: SmallVec::new(),
+        });
     }
 
     /// Appends, and again for as long as the store says that it may be tried again.
@@ -170,7 +176,8 @@ impl Committer {
         self.engine
             .set_full(free.saturating_sub(pending) < self.engine.limits.disk_reserve);
         *self.engine.store_stats.lock() = stats;
-        let due = self.log_bytes > CHECKPOINT_LOG_BYTES_MIN.max(self.engine.live_bytes());
+        let due =
+            self.log_bytes > CHECKPOINT_LOG_BYTES_MIN && self.log_bytes > self.engine.live_bytes();
         if due || self.engine.checkpoint_asked.swap(false, Ordering::AcqRel) {
             self.begin_checkpoint();
         }

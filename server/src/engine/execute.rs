@@ -116,16 +116,15 @@ impl Engine {
         if self.is_dropped(caller) {
             return;
         }
-        let mut resweep = self.lapse_due(cell, &mut state);
+        self.lapse_due(cell, &mut state);
         let ahead = call
             .method
             .line
             .is_some_and(|line| state.waiting.stands(line));
         let decision = self.decide(cell, &mut state, caller, call, ahead);
-        resweep |= self.act(cell, &mut state, caller, call.method.line, decision, false);
-        resweep |= self.wake(cell, &mut state);
-        drop(state);
-        self.sweep_again(resweep, caller);
+        self.act(cell, &mut state, caller, call.method.line, decision, false);
+        self.wake(cell, &mut state);
+        self.release(state);
     }
 
     /// Goes on with a call that had changed rows and then waited when its connection broke or the server ended.
@@ -144,7 +143,7 @@ impl Engine {
         if self.is_dropped(caller) {
             return;
         }
-        let mut resweep = self.lapse_due(cell, &mut state);
+        self.lapse_due(cell, &mut state);
         let mut decision = self.decide(cell, &mut state, caller, resume, false);
         if let Ok(Decision {
             next: Next::Wait {
@@ -156,10 +155,9 @@ impl Engine {
         {
             *kept = on_deadline.map(Arguments::to_call);
         }
-        resweep |= self.act(cell, &mut state, caller, resume.method.line, decision, true);
-        resweep |= self.wake(cell, &mut state);
-        drop(state);
-        self.sweep_again(resweep, caller);
+        self.act(cell, &mut state, caller, resume.method.line, decision, true);
+        self.wake(cell, &mut state);
+        self.release(state);
     }
 
     /// A call whose lease has ended is dropped: its client resumes with a new lease and sends it again.
@@ -214,7 +212,7 @@ impl Engine {
         }
     }
 
-    /// Does what was decided: changes, answers, parks. True if a lease must be swept again.
+    /// Does what was decided: changes, answers, parks.
     fn act(
         &self,
         cell: &Arc<Cell>,
@@ -223,7 +221,7 @@ impl Engine {
         line: Option<&'static str>,
         decision: Result<Decision, Refusal>,
         resumed: bool,
-    ) -> bool {
+    ) {
         let Decision { rows, next } = match decision {
             Ok(decision) => decision,
             // Not a single row was changed, but an operation that had changed some before is over now: its outcome is
@@ -237,7 +235,7 @@ impl Engine {
                     self.reply(cell, state, caller, Err(refusal)),
                     state.gate,
                 );
-                return false;
+                return;
             }
         };
         match next {
@@ -247,7 +245,6 @@ impl Engine {
                     self.reply(cell, state, caller, Ok(value)),
                     state.gate,
                 );
-                false
             }
             Next::Reply(value) => self.conclude(cell, state, caller, rows, Ok(value)),
             Next::Refuse(refusal) => self.conclude(cell, state, caller, rows, Err(refusal)),
@@ -266,7 +263,7 @@ impl Engine {
                         "{} waits for a call that its table lacks",
                         cell.kind.name
                     ));
-                    return false;
+                    return;
                 };
                 if let Err(refusal) = self.may_park(state, caller, &until, deadline.as_ref()) {
                     self.answer(
@@ -274,7 +271,7 @@ impl Engine {
                         self.reply(cell, state, caller, Err(refusal)),
                         state.gate,
                     );
-                    return false;
+                    return;
                 }
                 let changed = resumed || !rows.is_empty();
                 let outcome = changed.then(|| Outcome {
@@ -286,16 +283,15 @@ impl Engine {
                     },
                     acknowledged_below: caller.lane().map_or(1, |lane| lane.acknowledged_below()),
                 });
-                let mut resweep = false;
                 if !rows.is_empty() {
                     let remembered = outcome.clone();
-                    resweep = self.change(cell, state, caller.lease(), rows, |_, _| {
+                    self.change(cell, state, caller.lease(), rows, |_, _| {
                         Some((caller.lane()?.operation(caller.sequence), remembered?))
                     });
                 }
                 if !caller.may_wait {
                     // Its time is over at once: what it does then is decided on what it just changed.
-                    return resweep | self.expire(cell, state, caller, deadline.as_ref());
+                    return self.expire(cell, state, caller, deadline.as_ref());
                 }
                 let parked = Parked::new(
                     Arc::clone(cell),
@@ -307,7 +303,6 @@ impl Engine {
                     changed,
                 );
                 self.park(state, Arc::new(parked), outcome);
-                resweep
             }
         }
     }
@@ -362,9 +357,9 @@ impl Engine {
         state.waiting.add(parked);
     }
 
-    /// Asks everybody who was woken, and whoever their changes wake. True if a lease must be swept again.
-    pub(super) fn wake(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) -> bool {
-        let (mut resweep, mut granted) = (false, 0);
+    /// Asks everybody who was woken, and whoever their changes wake.
+    pub(super) fn wake(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) {
+        let mut granted = 0;
         while let Some(parked) = state.waiting.next_woken() {
             if granted == GRANTS_A_HOLD {
                 granted = 0;
@@ -381,6 +376,16 @@ impl Engine {
                     }
                     continue;
                 }
+            }
+            if self.is_dropped(&parked.caller) {
+                // Its lease has ended: nothing is granted to it any more, and the next in line is asked.
+                if parked.claim() {
+                    self.unpark(&parked);
+                }
+                if let Some(line) = parked.line {
+                    state.waiting.wake_head(line);
+                }
+                continue;
             }
             let decision = self.decide(cell, state, &parked.caller, &parked.resume, false);
             if let Ok(Decision {
@@ -399,7 +404,7 @@ impl Engine {
                 granted += 1;
                 self.unpark(&parked);
                 let decision = keep_deadline(decision, &parked);
-                resweep |= self.act(
+                self.act(
                     cell,
                     state,
                     &parked.caller,
@@ -412,7 +417,6 @@ impl Engine {
                 state.waiting.wake_head(line);
             }
         }
-        resweep
     }
 
     /// A waiting call was claimed: it does not wait any more.
@@ -433,7 +437,6 @@ impl Engine {
             return;
         }
         self.unpark(parked);
-        let mut resweep = false;
         if cancelled && parked.on_deadline.is_none() {
             let refusal = Refusal::new(Code::Cancelled, "it was cancelled");
             self.answer(
@@ -442,7 +445,7 @@ impl Engine {
                 state.gate,
             );
         } else {
-            resweep |= self.expire(
+            self.expire(
                 cell,
                 &mut state,
                 &parked.caller,
@@ -452,19 +455,18 @@ impl Engine {
         if let Some(line) = parked.line {
             state.waiting.wake_head(line);
         }
-        resweep |= self.wake(cell, &mut state);
-        drop(state);
-        self.sweep_again(resweep, &parked.caller);
+        self.wake(cell, &mut state);
+        self.release(state);
     }
 
-    /// Does what a call does when its time is over. True if a lease must be swept again.
+    /// Does what a call does when its time is over.
     fn expire(
         &self,
         cell: &Arc<Cell>,
         state: &mut MutexGuard<'_, State>,
         caller: &Caller,
         on_deadline: Option<&Arguments>,
-    ) -> bool {
+    ) {
         let Some(call) = on_deadline else {
             let refusal = Refusal::new(
                 Code::DeadlineExceeded,
@@ -475,7 +477,7 @@ impl Engine {
                 self.reply(cell, state, caller, Err(refusal)),
                 state.gate,
             );
-            return false;
+            return;
         };
         // What it does now may itself wait (a condition takes its lock back), but not for a time that is over.
         let caller = Caller {
@@ -487,7 +489,7 @@ impl Engine {
         self.act(cell, state, &caller, None, decision, true)
     }
 
-    /// Ends an operation that changed rows, now or before: its answer is its outcome. True if a lease must be swept again.
+    /// Ends an operation that changed rows, now or before: its answer is its outcome.
     fn conclude(
         &self,
         cell: &Arc<Cell>,
@@ -495,11 +497,13 @@ impl Engine {
         caller: &Caller,
         rows: Rows,
         result: Result<Value, Refusal>,
-    ) -> bool {
+    ) {
         let Some(lane) = caller.lane() else {
-            let resweep = !rows.is_empty() && self.change(cell, state, None, rows, |_, _| None);
+            if !rows.is_empty() {
+                self.change(cell, state, None, rows, |_, _| None);
+            }
             self.answer(caller, self.reply(cell, state, caller, result), state.gate);
-            return resweep;
+            return;
         };
         let acknowledged_below = if cell.is_logged() {
             lane.acknowledged_below()
@@ -508,7 +512,7 @@ impl Engine {
         };
         let oid = caller.opened.then_some(cell.oid);
         let mut kept = None;
-        let resweep = self.change(cell, state, caller.lease(), rows, |revision, logged| {
+        self.change(cell, state, caller.lease(), rows, |revision, logged| {
             let reply = Reply {
                 result,
                 revision,
@@ -527,10 +531,10 @@ impl Engine {
             kept = Some(outcome);
             None
         });
-        let Some(outcome) = kept else { return resweep };
+        let Some(outcome) = kept else { return };
         if self.faults.has(Fault::ForgetOutcome) {
             let OutcomeState::Done(reply) = outcome.state else {
-                return resweep;
+                return;
             };
             lane.answer(
                 caller.sequence,
@@ -548,11 +552,10 @@ impl Engine {
                 self.gate.durable(),
             );
         }
-        resweep
     }
 
     /// Applies rows, gives them a revision, logs them with the operation's outcome, and wakes whoever waits for them.
-    /// True if a lease must be swept again.
+    ///
     pub(super) fn change(
         &self,
         cell: &Arc<Cell>,
@@ -560,15 +563,15 @@ impl Engine {
         lease: Option<&Arc<Lease>>,
         rows: Rows,
         outcome: impl FnOnce(Revision, bool) -> Option<(commonhold_proto::OperationId, Outcome)>,
-    ) -> bool {
+    ) {
         let applied = caught(|| {
             rows.iter()
-                .fold(true, |ok, row| state.apply(cell.oid, row, lease) & ok)
+                .for_each(|row| state.apply(cell.oid, row, lease))
         });
-        let Ok(ok) = applied else {
+        if applied.is_err() {
             self.poison(&format!("{} panicked in apply", cell.title()));
-            return false;
-        };
+            return;
+        }
         state.waiting.wake(&rows);
         let at = state.at;
         let oid = cell.oid;
@@ -588,7 +591,6 @@ impl Engine {
         if cell.durability == commonhold_proto::Durability::Durable {
             state.gate = revision;
         }
-        !ok
     }
 
     /// A reply about an object as it stands.

@@ -5,7 +5,7 @@
 
 use super::Engine;
 use super::cell::{Cell, State};
-use super::execute::{Caller, Connection};
+use super::execute::Connection;
 use super::table::{SESSIONS, number_key};
 use super::timer::Due;
 use crate::objects::Lapse;
@@ -201,8 +201,9 @@ impl Engine {
             return;
         };
         let mut state = cell.state.lock();
-        let resweep = self.lapse_due(&cell, &mut state) | self.wake(&cell, &mut state);
-        debug_assert!(!resweep, "a row that lapses is lent to nobody");
+        self.lapse_due(&cell, &mut state);
+        self.wake(&cell, &mut state);
+        self.release(state);
     }
 
     /// Ends a lease: lanes are fenced, waiting calls withdrawn, and what was lent lapses.
@@ -237,20 +238,26 @@ impl Engine {
                 }
             }
             self.wake(&cell, &mut state);
+            self.release(state);
         }
     }
 
-    /// An execution lent a row to a lease that ended meanwhile: it is swept again.
-    pub(super) fn sweep_again(&self, resweep: bool, caller: &Caller) {
-        if let Some(lease) = caller.lease().filter(|_| resweep) {
-            self.sweep(lease, lease.end(), Lapse::Died);
+    /// Lets go of a cell. Rows that were lent, meanwhile, to leases that have ended lapse now.
+    pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
+        if state.late_leases.is_empty() {
+            return;
+        }
+        let late = std::mem::take(&mut state.late_leases);
+        drop(state);
+        for lease in late {
+            self.sweep(&lease, lease.end(), Lapse::Died);
         }
     }
 
     /// Lapses every row that is due, before anything is decided in the cell.
-    pub(super) fn lapse_due(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) -> bool {
+    pub(super) fn lapse_due(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) {
         if state.next_due().is_none() {
-            return false;
+            return;
         }
         let now = self.clock.now();
         while let Some(key) = state.due(now) {
@@ -261,7 +268,7 @@ impl Engine {
             self.timers
                 .add(self.clock.monotonic() + wait, Due::Row(cell.oid));
         }
-        self.wake(cell, state)
+        self.wake(cell, state);
     }
 
     fn lapse(&self, cell: &Arc<Cell>, state: &mut State, key: &RowKey, why: Lapse) {
@@ -282,6 +289,7 @@ impl Engine {
                 let mut state = parked.cell.state.lock();
                 state.waiting.wake_head(line);
                 self.wake(&parked.cell, &mut state);
+                self.release(state);
             }
         }
     }

@@ -108,7 +108,13 @@ impl Waiting {
     pub(super) fn add(&mut self, parked: Arc<Parked>) {
         if let Some(line) = parked.line {
             match self.lines.iter_mut().find(|(name, _)| *name == line) {
-                Some((_, queue)) => queue.push_back(parked),
+                Some((_, queue)) => {
+                    // Deadlines and cancels leave claimed ones in the middle: swept before the line grows.
+                    if queue.len() == queue.capacity() {
+                        queue.retain(|parked| !parked.is_claimed());
+                    }
+                    queue.push_back(parked);
+                }
                 None => self.lines.push((line, VecDeque::from([parked]))),
             }
             return;
@@ -117,7 +123,6 @@ impl Waiting {
             Until::Any => self.any.push(parked),
             Until::Row(key) => {
                 let waiting = self.rows.entry(key.clone()).or_default();
-                // Deadlines and cancels leave claimed ones behind: swept before the list grows.
                 if waiting.len() == waiting.capacity() {
                     waiting.retain(|parked| !parked.is_claimed());
                 }

@@ -32,9 +32,17 @@ pub(crate) struct Peer {
 /// An accepted socket.
 pub(crate) enum Socket {
     /// A Unix socket.
-    Unix(UnixStream, Peer, #[expect(dead_code, reason = "counts until it is dropped")] Count),
+    Unix(
+        UnixStream,
+        Peer,
+        #[expect(dead_code, reason = "counts until it is dropped")] Count,
+    ),
     /// A TCP socket.
-    Tcp(TcpStream, Peer, #[expect(dead_code, reason = "counts until it is dropped")] Count),
+    Tcp(
+        TcpStream,
+        Peer,
+        #[expect(dead_code, reason = "counts until it is dropped")] Count,
+    ),
 }
 
 /// Counts one connection while it lives.
