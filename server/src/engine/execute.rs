@@ -113,7 +113,10 @@ impl Engine {
             drop(state);
             return self.refuse(caller, self.gone(cell.oid));
         }
-        if self.is_dropped(caller) {
+        if self.has_lost_lease(caller) {
+            if let Some(lane) = caller.lane() {
+                lane.forget(caller.sequence);
+            }
             return;
         }
         self.lapse_due(cell, &mut state);
@@ -134,13 +137,18 @@ impl Engine {
         caller: &Caller,
         resume: &Arguments,
         on_deadline: Option<&Arguments>,
+        so_far: Outcome,
     ) {
         let mut state = cell.state.lock();
         if state.gone {
             drop(state);
             return self.refuse(caller, self.gone(cell.oid));
         }
-        if self.is_dropped(caller) {
+        if self.has_lost_lease(caller) {
+            // Sent again under the next lease, it goes on from where it was: it must never run from its start.
+            if let Some(lane) = caller.lane() {
+                lane.remember(caller.sequence, so_far, Revision(0), true);
+            }
             return;
         }
         self.lapse_due(cell, &mut state);
@@ -161,15 +169,9 @@ impl Engine {
     }
 
     /// A call whose lease has ended is dropped: its client resumes with a new lease and sends it again.
-    fn is_dropped(&self, caller: &Caller) -> bool {
+    fn has_lost_lease(&self, caller: &Caller) -> bool {
         let ended = caller.lease().is_some_and(|lease| lease.has_ended());
-        if ended && !self.faults.has(Fault::IgnoreEndedLease) {
-            if let Some(lane) = caller.lane() {
-                lane.forget(caller.sequence);
-            }
-            return true;
-        }
-        false
+        ended && !self.faults.has(Fault::IgnoreEndedLease)
     }
 
     /// Asks the object. It may panic: nothing has changed then.
@@ -377,11 +379,8 @@ impl Engine {
                     continue;
                 }
             }
-            if self.is_dropped(&parked.caller) {
-                // Its lease has ended: nothing is granted to it any more, and the next in line is asked.
-                if parked.claim() {
-                    self.unpark(&parked);
-                }
+            if self.has_lost_lease(&parked.caller) {
+                // Nothing is granted to it any more: whoever ends the lease withdraws it, and the next is asked.
                 if let Some(line) = parked.line {
                     state.waiting.wake_head(line);
                 }

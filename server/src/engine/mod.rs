@@ -265,23 +265,21 @@ impl Engine {
             oid,
             resume,
             on_deadline,
-        } = outcome.state
+        } = outcome.state.clone()
         else {
-            return self.refuse(
-                caller,
-                Refusal::new(Code::Internal, "an outcome that is done was to go on"),
-            );
+            let refusal = Refusal::new(Code::Internal, "an outcome that is done was to go on");
+            return self.refuse(caller, refusal);
         };
         let Some(cell) = self.registry.cell(oid) else {
             return self.refuse(caller, self.gone(oid));
         };
-        let bound = cell.kind.bind(resume);
+        let resume = cell.kind.bind(resume);
         match (
-            bound,
+            resume,
             on_deadline.map(|call| cell.kind.bind(call)).transpose(),
         ) {
             (Ok(resume), Ok(on_deadline)) => {
-                self.resume(&cell, caller, &resume, on_deadline.as_ref())
+                self.resume(&cell, caller, &resume, on_deadline.as_ref(), outcome);
             }
             (Err(refusal), _) | (_, Err(refusal)) => self.refuse(caller, refusal),
         }
