@@ -1,5 +1,7 @@
 //! One accepted connection: a Unix or a TCP socket, and who is at its other end.
 
+use super::visitor::{LOGIN_TIME, Porch, Visitor};
+use std::future::Future as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -9,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 /// TCP: probes begin after this silence.
@@ -19,7 +22,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
 const KEEPALIVE_PROBES: u32 = 3;
 
 /// Who is at the other end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Peer {
     /// Its process, on a Unix socket, where the kernel names it in this process's own namespace.
     pub(crate) pid: Option<i32>,
@@ -27,22 +30,22 @@ pub(crate) struct Peer {
     pub(crate) uid: Option<u32>,
     /// Its address, on TCP.
     pub(crate) address: Option<IpAddr>,
+    /// Whether it has logged in.
+    pub(crate) visitor: Arc<Visitor>,
 }
 
-/// An accepted socket.
-pub(crate) enum Socket {
-    /// A Unix socket.
-    Unix(
-        UnixStream,
-        Peer,
-        #[expect(dead_code, reason = "counts until it is dropped")] Count,
-    ),
-    /// A TCP socket.
-    Tcp(
-        TcpStream,
-        Peer,
-        #[expect(dead_code, reason = "counts until it is dropped")] Count,
-    ),
+/// An accepted socket, on the runtime that serves it.
+pub(crate) struct Socket {
+    stream: Stream,
+    peer: Peer,
+    /// When a connection that has not logged in is given up.
+    deadline: Option<Pin<Box<Sleep>>>,
+    _count: Count,
+}
+
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
 }
 
 /// Counts one connection while it lives.
@@ -71,17 +74,16 @@ pub(crate) enum Accepted {
 
 impl Accepted {
     /// Registers the socket with the runtime of this thread.
-    pub(crate) fn register(self, count: Count) -> io::Result<Socket> {
-        match self {
+    ///
+    /// # Errors
+    /// If it is gone, or too many connections of its address have not logged in.
+    pub(super) fn register(self, porch: &Arc<Porch>, count: Count) -> io::Result<Socket> {
+        let (stream, pid, uid, address) = match self {
             Accepted::Unix(socket) => {
                 let socket = UnixStream::from_std(socket)?;
                 let credentials = socket.peer_cred()?;
-                let peer = Peer {
-                    pid: credentials.pid().filter(|pid| *pid > 0),
-                    uid: Some(credentials.uid()),
-                    address: None,
-                };
-                Ok(Socket::Unix(socket, peer, count))
+                let pid = credentials.pid().filter(|pid| *pid > 0);
+                (Stream::Unix(socket), pid, Some(credentials.uid()), None)
             }
             Accepted::Tcp(socket, address) => {
                 let keepalive = socket2::TcpKeepalive::new()
@@ -95,13 +97,43 @@ impl Accepted {
                 options.set_tcp_user_timeout(Some(
                     KEEPALIVE_AFTER + KEEPALIVE_EVERY * KEEPALIVE_PROBES,
                 ))?;
-                let peer = Peer {
-                    pid: None,
-                    uid: None,
-                    address: Some(address.ip()),
-                };
-                Ok(Socket::Tcp(TcpStream::from_std(socket)?, peer, count))
+                (
+                    Stream::Tcp(TcpStream::from_std(socket)?),
+                    None,
+                    None,
+                    Some(address.ip()),
+                )
             }
+        };
+        let visitor = porch
+            .enter(address)
+            .ok_or_else(|| io::Error::other("too many have not logged in"))?;
+        let peer = Peer {
+            pid,
+            uid,
+            address,
+            visitor,
+        };
+        let deadline = Some(Box::pin(tokio::time::sleep(LOGIN_TIME)));
+        Ok(Socket {
+            stream,
+            peer,
+            deadline,
+            _count: count,
+        })
+    }
+}
+
+impl Socket {
+    /// Is the time over in which the connection had to log in?
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.deadline {
+            None => false,
+            Some(_) if self.peer.visitor.is_welcome() => {
+                self.deadline = None;
+                false
+            }
+            Some(deadline) => deadline.as_mut().poll(cx).is_ready(),
         }
     }
 }
@@ -110,27 +142,31 @@ impl Connected for Socket {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        match self {
-            Socket::Unix(_, peer, _) | Socket::Tcp(_, peer, _) => *peer,
-        }
+        self.peer.clone()
     }
 }
 
 macro_rules! either {
     ($self:expr, $socket:ident => $do:expr) => {
-        match $self.get_mut() {
-            Socket::Unix($socket, ..) => $do,
-            Socket::Tcp($socket, ..) => $do,
+        match &mut $self.get_mut().stream {
+            Stream::Unix($socket) => $do,
+            Stream::Tcp($socket) => $do,
         }
     };
 }
 
 impl AsyncRead for Socket {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_late(cx) {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "nobody logged in",
+            )));
+        }
         either!(self, socket => Pin::new(socket).poll_read(cx, buf))
     }
 }

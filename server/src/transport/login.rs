@@ -9,17 +9,21 @@ use commonhold_proto::wire::{LoginRequest, LoginResponse};
 use futures_util::stream::try_unfold;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use tonic::metadata::MetadataMap;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 /// The caller's token, if it is one that was given and is still good.
-pub(super) fn authorize(front: &Front, metadata: &MetadataMap) -> Result<TokenHash, End> {
-    let field = metadata.get("authorization").ok_or(End::NotLoggedIn)?;
+pub(super) fn authorize<T>(front: &Front, request: &Request<T>) -> Result<TokenHash, Status> {
+    let field = request
+        .metadata()
+        .get("authorization")
+        .ok_or(End::NotLoggedIn)?;
     let token = Token::from_authorization(field.as_encoded_bytes()).ok_or(End::NotLoggedIn)?;
-    front
+    let hash = front
         .tokens
         .check(&token, front.engine.now())
-        .ok_or(End::NotLoggedIn)
+        .ok_or(End::NotLoggedIn)?;
+    super::peer(request)?.visitor.welcome();
+    Ok(hash)
 }
 
 /// A login under way. Dropped, its handshake is over.

@@ -11,6 +11,7 @@ mod login;
 mod serve;
 mod status;
 mod unary;
+mod visitor;
 
 pub use address::{Listen, Listening};
 pub use serve::{Config, Server, StartError};
@@ -39,6 +40,8 @@ pub(crate) struct Front {
     draining: AtomicBool,
     /// Tells when a client's process dies.
     deaths: Arc<death::Deaths>,
+    /// Connections that have not logged in.
+    porch: Arc<visitor::Porch>,
     /// Identifies this run of the server.
     boot: u64,
     /// Bytes of calls that are still arriving in parts, over all lanes.
@@ -61,12 +64,11 @@ struct Service(Arc<Front>);
 
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-fn peer<T>(request: &Request<T>) -> Peer {
-    request
-        .extensions()
-        .get::<Peer>()
-        .cloned()
-        .unwrap_or_default()
+/// Who sent a request. Every connection has a peer: [`connection::Socket`] is the only one that is served.
+fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
+    let peer = request.extensions().get::<Peer>();
+    peer.cloned()
+        .ok_or_else(|| Status::internal("the connection has no peer"))
 }
 
 #[tonic::async_trait]
@@ -78,7 +80,7 @@ impl Commonhold for Service {
         &self,
         request: Request<Streaming<wire::LoginRequest>>,
     ) -> Result<Response<Self::LoginStream>, Status> {
-        let peer = peer(&request);
+        let peer = peer(&request)?;
         Ok(Response::new(login::run(
             Arc::clone(&self.0),
             peer,
@@ -90,7 +92,7 @@ impl Commonhold for Service {
         &self,
         request: Request<wire::CallRequest>,
     ) -> Result<Response<wire::Reply>, Status> {
-        login::authorize(&self.0, request.metadata())?;
+        login::authorize(&self.0, &request)?;
         unary::call(&self.0, request.into_inner())
             .await
             .map(Response::new)
@@ -100,8 +102,8 @@ impl Commonhold for Service {
         &self,
         request: Request<Streaming<wire::ClientFrame>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let token = login::authorize(&self.0, request.metadata())?;
-        let peer = peer(&request);
+        let token = login::authorize(&self.0, &request)?;
+        let peer = peer(&request)?;
         lane::open(&self.0, peer, token, request.into_inner())
             .await
             .map(Response::new)
@@ -111,7 +113,7 @@ impl Commonhold for Service {
         &self,
         request: Request<wire::DescribeRequest>,
     ) -> Result<Response<wire::DescribeResponse>, Status> {
-        login::authorize(&self.0, request.metadata())?;
+        login::authorize(&self.0, &request)?;
         Ok(Response::new(unary::describe(&request.into_inner().kind)))
     }
 }

@@ -126,6 +126,7 @@ impl Server {
             login_count: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             deaths: Deaths::new()?,
+            porch: Arc::default(),
             boot: u64::from_le_bytes(random()?),
             staged: AtomicUsize::new(0),
         });
@@ -287,14 +288,15 @@ fn serve(
     mut ended: watch::Receiver<bool>,
 ) {
     let mut late = ended.clone();
+    let porch = Arc::clone(&front.porch);
     runtime.block_on(async move {
-        let sockets = ReceiverStream::new(accepted).filter_map(|(accepted, count)| match accepted
-            .register(count)
-        {
-            Ok(socket) => Some(Ok::<_, io::Error>(socket)),
-            Err(error) => {
-                tracing::debug!(%error, "a connection was gone before it was served");
-                None
+        let sockets = ReceiverStream::new(accepted).filter_map(move |(accepted, count)| {
+            match accepted.register(&porch, count) {
+                Ok(socket) => Some(Ok::<_, io::Error>(socket)),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was gone before it was served");
+                    None
+                }
             }
         });
         let service = CommonholdServer::new(Service(front))
