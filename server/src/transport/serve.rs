@@ -83,7 +83,7 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// A running server. Dropped without [`Server::shut_down`], it ends as if it were killed, at once.
+/// A running server. It ends in order when it is dropped, too.
 pub struct Server {
     engine: Arc<Engine>,
     front: Arc<Front>,
@@ -195,6 +195,11 @@ impl Server {
 
     /// Ends in order: finishes what is under way, flushes the log. True if everything was flushed.
     pub fn shut_down(mut self) -> bool {
+        self.end();
+        !self.engine.gate.is_broken()
+    }
+
+    fn end(&mut self) {
         self.front.draining.store(true, Ordering::Release);
         self.ending.send_replace(true);
         self.engine.poke_lanes();
@@ -205,7 +210,12 @@ impl Server {
         self.engine.stop();
         join(self.committer.take());
         join(self.timekeeper.take());
-        !self.engine.gate.is_broken()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
