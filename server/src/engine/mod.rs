@@ -15,6 +15,8 @@ mod recover;
 mod registry;
 mod server_object;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod waiting;
 

@@ -77,6 +77,16 @@ impl Timers {
         Some((at, due))
     }
 
+    /// When the next thing is due.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> Option<Duration> {
+        self.inner
+            .lock()
+            .due
+            .first_key_value()
+            .map(|((at, _), _)| *at)
+    }
+
     /// Waits until something is due or added, at most `longest`. False once stopped.
     pub(super) fn wait(&self, now: Duration, longest: Duration) -> bool {
         let mut inner = self.inner.lock();
