@@ -114,10 +114,7 @@ impl Engine {
             return self.refuse(caller, self.gone(cell.oid));
         }
         if self.has_lost_lease(caller) {
-            if let Some(lane) = caller.lane() {
-                lane.forget(caller.sequence);
-            }
-            return;
+            return Engine::forget(caller);
         }
         self.lapse_due(cell, &mut state);
         let ahead = call
@@ -137,19 +134,14 @@ impl Engine {
         caller: &Caller,
         resume: &Arguments,
         on_deadline: Option<&Arguments>,
-        so_far: Outcome,
     ) {
         let mut state = cell.state.lock();
         if state.gone {
             drop(state);
-            return self.refuse(caller, self.gone(cell.oid));
+            return self.conclude_gone(caller, self.gone(cell.oid), self.registry.gate());
         }
         if self.has_lost_lease(caller) {
-            // Sent again under the next lease, it goes on from where it was: it must never run from its start.
-            if let Some(lane) = caller.lane() {
-                lane.remember(caller.sequence, so_far, Revision(0), true);
-            }
-            return;
+            return Engine::forget(caller);
         }
         self.lapse_due(cell, &mut state);
         let mut decision = self.decide(cell, &mut state, caller, resume, false);
@@ -172,6 +164,13 @@ impl Engine {
     fn has_lost_lease(&self, caller: &Caller) -> bool {
         let ended = caller.lease().is_some_and(|lease| lease.has_ended());
         ended && !self.faults.has(Fault::IgnoreEndedLease)
+    }
+
+    /// Drops a call unanswered: sent again, it is what it was before.
+    fn forget(caller: &Caller) {
+        if let Some(lane) = caller.lane() {
+            lane.forget(caller.sequence);
+        }
     }
 
     /// Asks the object. It may panic: nothing has changed then.
@@ -226,30 +225,13 @@ impl Engine {
     ) {
         let Decision { rows, next } = match decision {
             Ok(decision) => decision,
-            // Not a single row was changed, but an operation that had changed some before is over now: its outcome is
-            // this refusal, or a resent id would wait again for what has happened already.
-            Err(refusal) if resumed => {
-                return self.conclude(cell, state, caller, Rows::new(), Err(refusal));
-            }
             Err(refusal) => {
-                self.answer(
-                    caller,
-                    self.reply(cell, state, caller, Err(refusal)),
-                    state.gate,
-                );
-                return;
+                return self.end(cell, state, caller, Rows::new(), Err(refusal), resumed);
             }
         };
         match next {
-            Next::Reply(value) if rows.is_empty() && !resumed => {
-                self.answer(
-                    caller,
-                    self.reply(cell, state, caller, Ok(value)),
-                    state.gate,
-                );
-            }
-            Next::Reply(value) => self.conclude(cell, state, caller, rows, Ok(value)),
-            Next::Refuse(refusal) => self.conclude(cell, state, caller, rows, Err(refusal)),
+            Next::Reply(value) => self.end(cell, state, caller, rows, Ok(value), resumed),
+            Next::Refuse(refusal) => self.end(cell, state, caller, rows, Err(refusal), resumed),
             Next::Wait {
                 until,
                 resume,
@@ -268,12 +250,7 @@ impl Engine {
                     return;
                 };
                 if let Err(refusal) = self.may_park(state, caller, &until, deadline.as_ref()) {
-                    self.answer(
-                        caller,
-                        self.reply(cell, state, caller, Err(refusal)),
-                        state.gate,
-                    );
-                    return;
+                    return self.end(cell, state, caller, Rows::new(), Err(refusal), resumed);
                 }
                 let changed = resumed || !rows.is_empty();
                 let outcome = changed.then(|| Outcome {
@@ -293,7 +270,7 @@ impl Engine {
                 }
                 if !caller.may_wait {
                     // Its time is over at once: what it does then is decided on what it just changed.
-                    return self.expire(cell, state, caller, deadline.as_ref());
+                    return self.expire(cell, state, caller, deadline.as_ref(), changed);
                 }
                 let parked = Parked::new(
                     Arc::clone(cell),
@@ -438,10 +415,13 @@ impl Engine {
         self.unpark(parked);
         if cancelled && parked.on_deadline.is_none() {
             let refusal = Refusal::new(Code::Cancelled, "it was cancelled");
-            self.answer(
+            self.end(
+                cell,
+                &mut state,
                 &parked.caller,
-                self.reply(cell, &state, &parked.caller, Err(refusal)),
-                state.gate,
+                Rows::new(),
+                Err(refusal),
+                parked.changed,
             );
         } else {
             self.expire(
@@ -449,6 +429,7 @@ impl Engine {
                 &mut state,
                 &parked.caller,
                 parked.on_deadline.as_ref(),
+                parked.changed,
             );
         }
         if let Some(line) = parked.line {
@@ -458,25 +439,21 @@ impl Engine {
         self.release(state);
     }
 
-    /// Does what a call does when its time is over.
+    /// Does what a call does when its time is over; `changed` tells whether it changed rows before.
     fn expire(
         &self,
         cell: &Arc<Cell>,
         state: &mut MutexGuard<'_, State>,
         caller: &Caller,
         on_deadline: Option<&Arguments>,
+        changed: bool,
     ) {
         let Some(call) = on_deadline else {
             let refusal = Refusal::new(
                 Code::DeadlineExceeded,
                 format!("timed out waiting for {}", cell.title()),
             );
-            self.answer(
-                caller,
-                self.reply(cell, state, caller, Err(refusal)),
-                state.gate,
-            );
-            return;
+            return self.end(cell, state, caller, Rows::new(), Err(refusal), changed);
         };
         // What it does now may itself wait (a condition takes its lock back), but not for a time that is over.
         let caller = Caller {
@@ -485,7 +462,24 @@ impl Engine {
             ..caller.clone()
         };
         let decision = self.decide(cell, state, &caller, call, false);
-        self.act(cell, state, &caller, None, decision, true)
+        self.act(cell, state, &caller, None, decision, changed)
+    }
+
+    /// Ends an operation. If it changes rows, or `changed` some before, its answer is its outcome: sent again it must
+    /// neither begin anew nor wait for what has happened already.
+    fn end(
+        &self,
+        cell: &Arc<Cell>,
+        state: &mut MutexGuard<'_, State>,
+        caller: &Caller,
+        rows: Rows,
+        result: Result<Value, Refusal>,
+        changed: bool,
+    ) {
+        if changed || !rows.is_empty() {
+            return self.conclude(cell, state, caller, rows, result);
+        }
+        self.answer(caller, self.reply(cell, state, caller, result), state.gate);
     }
 
     /// Ends an operation that changed rows, now or before: its answer is its outcome.
@@ -629,6 +623,22 @@ impl Engine {
     pub(super) fn refuse(&self, caller: &Caller, refusal: Refusal) {
         let gate = self.registry.gate();
         self.answer(caller, self.refused(refusal), gate);
+    }
+
+    /// Ends an operation that changed rows of an object that is gone. What the log says of it leads here again, so the
+    /// answer need not be logged; but it must be remembered, or the call would begin anew on an object of the same name.
+    pub(super) fn conclude_gone(&self, caller: &Caller, refusal: Refusal, gate: Revision) {
+        let reply = self.refused(refusal);
+        let Some(lane) = caller.lane() else {
+            return self.answer(caller, reply, gate);
+        };
+        let outcome = Outcome {
+            fingerprint: caller.fingerprint,
+            state: OutcomeState::Done(reply),
+            acknowledged_below: 1,
+        };
+        let gate = self.gate_of(gate);
+        lane.finish(caller.sequence, outcome, gate, true, self.gate.durable());
     }
 
     /// Sends an answer that is no outcome.

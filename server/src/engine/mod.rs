@@ -267,13 +267,13 @@ impl Engine {
             oid,
             resume,
             on_deadline,
-        } = outcome.state.clone()
+        } = outcome.state
         else {
             let refusal = Refusal::new(Code::Internal, "an outcome that is done was to go on");
             return self.refuse(caller, refusal);
         };
         let Some(cell) = self.registry.cell(oid) else {
-            return self.refuse(caller, self.gone(oid));
+            return self.conclude_gone(caller, self.gone(oid), self.registry.gate());
         };
         let resume = cell.kind.bind(resume);
         match (
@@ -281,7 +281,7 @@ impl Engine {
             on_deadline.map(|call| cell.kind.bind(call)).transpose(),
         ) {
             (Ok(resume), Ok(on_deadline)) => {
-                self.resume(&cell, caller, &resume, on_deadline.as_ref(), outcome);
+                self.resume(&cell, caller, &resume, on_deadline.as_ref())
             }
             (Err(refusal), _) | (_, Err(refusal)) => self.refuse(caller, refusal),
         }

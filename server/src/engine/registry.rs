@@ -310,11 +310,12 @@ impl Engine {
             if parked.claim() {
                 self.unpark(&parked);
                 let message = format!("{} was deleted", cell.title());
-                self.answer(
-                    &parked.caller,
-                    self.refused(Refusal::new(Code::ObjectGone, message)),
-                    gate,
-                );
+                let refusal = Refusal::new(Code::ObjectGone, message);
+                if parked.changed {
+                    self.conclude_gone(&parked.caller, refusal, gate);
+                } else {
+                    self.answer(&parked.caller, self.refused(refusal), gate);
+                }
             }
         }
         Ok(gate)

@@ -69,8 +69,11 @@ struct State {
 
 /// How far a call came.
 enum Entry {
-    /// It executes right now.
-    Running { fingerprint: u64 },
+    /// It executes right now. `waiting` is its outcome so far, if it goes on: it counts until there is another.
+    Running {
+        fingerprint: u64,
+        waiting: Option<Outcome>,
+    },
     /// It waits, in memory.
     Parked {
         fingerprint: u64,
@@ -205,7 +208,10 @@ impl Lane {
         }
         let entry = match state.entries.entry(sequence) {
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(Entry::Running { fingerprint });
+                vacant.insert(Entry::Running {
+                    fingerprint,
+                    waiting: None,
+                });
                 return Admission::New;
             }
             std::collections::hash_map::Entry::Occupied(occupied) => occupied.into_mut(),
@@ -230,7 +236,10 @@ impl Lane {
             ),
             Entry::Waiting(outcome) | Entry::Done { outcome, .. } => {
                 let outcome = outcome.clone();
-                *entry = Entry::Running { fingerprint };
+                *entry = Entry::Running {
+                    fingerprint,
+                    waiting: Some(outcome.clone()),
+                };
                 Admission::Resume(outcome)
             }
         }
@@ -252,12 +261,10 @@ impl Lane {
         // What is not an outcome is forgotten: sent again, it runs anew.
         match state.entries.get(&sequence) {
             Some(Entry::Running { .. }) => {
-                state.entries.remove(&sequence);
+                state.step_back(sequence);
                 state.owed += 1;
             }
-            Some(Entry::Parked { .. }) => {
-                state.entries.remove(&sequence);
-            }
+            Some(Entry::Parked { .. }) => state.step_back(sequence),
             // Remembered before it was answered, or a number that was refused without being looked at.
             Some(Entry::Done { .. } | Entry::Waiting(_)) | None => state.owed += 1,
         }
@@ -328,11 +335,11 @@ impl Lane {
         }
     }
 
-    /// Forgets a call that was dropped unanswered: sent again, it is new.
+    /// Forgets that a call was executing, since it was dropped unanswered: sent again, it is what it was before.
     pub(crate) fn forget(&self, sequence: u64) {
         let mut state = self.state.lock();
         if let Some(Entry::Running { .. }) = state.entries.get(&sequence) {
-            state.entries.remove(&sequence);
+            state.step_back(sequence);
         }
     }
 
@@ -416,8 +423,12 @@ impl Lane {
                     logged: true,
                     ..
                 }
-                | Entry::Waiting(outcome) => Some((*sequence, outcome.clone())),
-                Entry::Parked {
+                | Entry::Waiting(outcome)
+                | Entry::Running {
+                    waiting: Some(outcome),
+                    ..
+                }
+                | Entry::Parked {
                     waiting: Some(outcome),
                     ..
                 } => Some((*sequence, outcome.clone())),
@@ -442,7 +453,7 @@ impl Drop for Executing<'_> {
 impl Entry {
     fn fingerprint(&self) -> u64 {
         match self {
-            Entry::Running { fingerprint } | Entry::Parked { fingerprint, .. } => *fingerprint,
+            Entry::Running { fingerprint, .. } | Entry::Parked { fingerprint, .. } => *fingerprint,
             Entry::Waiting(outcome) | Entry::Done { outcome, .. } => outcome.fingerprint,
         }
     }
@@ -474,18 +485,28 @@ impl State {
             else {
                 continue;
             };
+            // Whether it is claimed here or by somebody who is ending it at this moment and will say how.
+            let running = Entry::Running {
+                fingerprint,
+                waiting,
+            };
+            self.entries.insert(number, running);
             if parked.claim() {
-                // It went no further: what it was before is what it is now.
-                if let Some(outcome) = waiting {
-                    self.entries.insert(number, Entry::Waiting(outcome));
-                }
+                self.step_back(number);
                 withdrawn.push(parked);
-            } else {
-                // Somebody is ending it at this moment and will say how.
-                self.entries.insert(number, Entry::Running { fingerprint });
             }
         }
         withdrawn
+    }
+
+    /// A call goes no further: what it was before is what it is now.
+    fn step_back(&mut self, sequence: u64) {
+        if let Some(Entry::Running { waiting, .. } | Entry::Parked { waiting, .. }) =
+            self.entries.remove(&sequence)
+            && let Some(outcome) = waiting
+        {
+            self.entries.insert(sequence, Entry::Waiting(outcome));
+        }
     }
 
     fn remember(&mut self, sequence: u64, outcome: Outcome, gate: Revision, logged: bool) {
