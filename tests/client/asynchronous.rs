@@ -1,0 +1,108 @@
+//! The async client.
+
+use crate::server::TestServer;
+use commonhold::{AuthKey, Client, Error, Result};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn many_calls_are_under_way_at_once() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let mut calls = JoinSet::new();
+    for _ in 0..5000 {
+        let counter = ch.counter("hits");
+        calls.spawn(async move { counter.increment(1).await });
+    }
+    let mut seen = calls
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<Vec<i64>>>()?;
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=5000).collect::<Vec<_>>());
+    ch.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn options_and_pages_work_as_in_blocking() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options_tcp().connect().await?;
+    let hits = ch.dict::<String, i64>("hits");
+    assert_eq!(hits.increment("/index", 3).max(100).await?, 3);
+    assert_eq!(hits.get("/index").await?, Some(3));
+    hits.update((0..100).map(|n| (n.to_string(), n))).await?;
+    let (mut scan, mut count) = (hits.scan().limit(7), 0);
+    while let Some(page) = scan.next_page().await? {
+        count += page.len();
+    }
+    assert_eq!(count, 101);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dropped_call_waits_no_more() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let barrier = ch.barrier("b", 2);
+    let waiting = tokio::spawn({
+        let barrier = barrier.clone();
+        async move { barrier.wait(None).await }
+    });
+    while barrier.n_waiting().await? == 0 {}
+    waiting.abort();
+    while barrier.n_waiting().await? == 1 {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_client_refuses_and_its_waiting_calls_end() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let other = server.options().connect().await?;
+    let barrier = ch.barrier("b", 2);
+    let waiting = tokio::spawn(async move { barrier.wait(None).await });
+    let watched = other.barrier("b", 2);
+    while watched.n_waiting().await? == 0 {}
+    let counter = ch.counter("n");
+    ch.close().await;
+    let ended = waiting.await.expect("no panic");
+    assert!(
+        matches!(ended, Err(Error::ConnectionLost { .. })),
+        "{ended:?}"
+    );
+    assert!(matches!(counter.get().await, Err(Error::Closed)));
+    while watched.n_waiting().await? == 1 {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused() {
+    let server = TestServer::start();
+    let options = server.options_tcp().key(AuthKey::generate());
+    let refused = options.connect().await.expect_err("refused");
+    assert!(matches!(refused, Error::Authentication { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_heartbeat_client_that_computes_nothing_keeps_its_lease() -> Result<()> {
+    let limits = commonhold_server::Limits {
+        grace: Duration::from_millis(200),
+        term: Duration::from_millis(400),
+        ..commonhold_server::Limits::default()
+    };
+    let server = TestServer::with(limits);
+    let ch: Client = server.options().connect().await?;
+    let barrier = ch.barrier("b", 2);
+    let waiting =
+        tokio::spawn(async move { barrier.wait(Some(Duration::from_millis(1500))).await });
+    let ended = waiting
+        .await
+        .expect("no panic")
+        .expect_err("nobody else comes");
+    // Its lease would have ended, and broken the barrier, long before.
+    assert!(ended.code().is_some(), "{ended}");
+    assert_eq!(ch.lease_losses(), 0);
+    Ok(())
+}
