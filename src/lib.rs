@@ -1,1 +1,38 @@
-//! The command.
+//! The command `commonhold`: a server, and verbs to use one from a shell.
+
+mod arguments;
+mod failure;
+mod file;
+mod settings;
+mod units;
+
+mod serve;
+
+use arguments::{Cli, Command};
+use clap::Parser as _;
+use std::ffi::OsString;
+
+/// Runs the command with its arguments, the first of which is its own name, and returns the exit code: 0 done, 1 refused,
+/// 2 usage, 3 unreachable, 4 key refused, 5 server failed, 124 a wait timed out.
+///
+/// Writes to this process's stdout and stderr; reads its environment.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are such errors too. Nobody is left to tell if it cannot be printed.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let ended = match &cli.command {
+        Command::Serve(serve) => serve::run(serve, &cli.reach),
+    };
+    match ended {
+        Ok(()) => 0,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit.code()
+        }
+    }
+}
