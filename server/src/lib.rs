@@ -8,5 +8,6 @@ mod session;
 pub mod store;
 mod transport;
 
+pub use auth::Keys;
 pub use engine::Limits;
 pub use transport::{Config, Listen, Listening, Server, StartError};

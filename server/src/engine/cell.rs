@@ -35,8 +35,8 @@ pub(super) struct State {
     /// The newest time anything was decided at: it never goes back within an object.
     pub(super) at: ServerTime,
     pub(super) waiting: Waiting,
-    /// Leases that a row was lent to although they had ended: whoever lets go of the cell sweeps them again.
-    pub(super) late_leases: Vec<Arc<Lease>>,
+    /// Leases that had ended when a row was lent under them: whoever lets the lock go sweeps them again.
+    late: Vec<Arc<Lease>>,
     /// Rows that end with a lease.
     lent: BTreeMap<RowKey, Arc<Lease>>,
     /// Rows that end at a time.
@@ -65,7 +65,7 @@ impl Cell {
             gone: false,
             at: ServerTime(0),
             waiting: Waiting::default(),
-            late_leases: Vec::new(),
+            late: Vec::new(),
             lent: BTreeMap::new(),
             expires: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -96,7 +96,7 @@ impl Cell {
 }
 
 impl State {
-    /// Applies one row, and keeps the indexes of what ends by itself. `lease` is the lease of who changes the object.
+    /// Applies one row, and keeps the indexes of what ends by itself. `lease` is the caller's.
     pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) {
         self.object.apply(row);
         if !self.lent.is_empty() || !self.expires.is_empty() {
@@ -117,9 +117,14 @@ impl State {
         {
             self.lent.insert(key.clone(), Arc::clone(lease));
             if !lease.lend(oid, key.clone()) {
-                self.late_leases.push(Arc::clone(lease));
+                self.late.push(Arc::clone(lease));
             }
         }
+    }
+
+    /// Leases under which rows were lent too late.
+    pub(super) fn take_late(&mut self) -> Vec<Arc<Lease>> {
+        std::mem::take(&mut self.late)
     }
 
     fn forget_ends(&mut self, oid: Oid, row: &Row) {

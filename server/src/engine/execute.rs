@@ -8,7 +8,7 @@ use super::faults::Fault;
 use super::timer::Due;
 use super::waiting::{ANY_MAX, Parked};
 use super::{Engine, caught};
-use crate::objects::{Arguments, Decision, Next, Operation, Until};
+use crate::objects::{Arguments, Decision, Lapse, Next, Operation, Until};
 use crate::session::{Lane, Lease, PARKED_MAX};
 use commonhold_proto::{
     Change, Code, Oid, Outcome, OutcomeState, Owner, Part, Refusal, Reply, Revision, Rows, Value,
@@ -89,6 +89,17 @@ impl Unary {
     }
 }
 
+/// How a call stands that is decided about.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    /// The line that it waits in, if it waits.
+    line: Option<&'static str>,
+    /// Did it change rows before?
+    changed: bool,
+    /// It was the first of its line and stays it, if it goes on waiting and changes nothing.
+    first: bool,
+}
+
 impl Caller {
     pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
         match &self.origin {
@@ -113,18 +124,20 @@ impl Engine {
             drop(state);
             return self.refuse(caller, self.gone(cell.oid));
         }
-        if self.has_lost_lease(caller) {
-            return Engine::forget(caller);
+        if self.is_dropped(caller) {
+            return;
         }
         self.lapse_due(cell, &mut state);
-        let ahead = call
-            .method
-            .line
-            .is_some_and(|line| state.waiting.stands(line));
+        let line = call.method.line;
+        let ahead = line.is_some_and(|line| state.waiting.stands(line));
         let decision = self.decide(cell, &mut state, caller, call, ahead);
-        self.act(cell, &mut state, caller, call.method.line, decision, false);
+        let standing = Standing {
+            line,
+            ..Standing::default()
+        };
+        self.act(cell, &mut state, caller, standing, decision);
         self.wake(cell, &mut state);
-        self.release(state);
+        self.let_go(state);
     }
 
     /// Goes on with a call that had changed rows and then waited when its connection broke or the server ended.
@@ -140,37 +153,45 @@ impl Engine {
             drop(state);
             return self.conclude_gone(caller, self.gone(cell.oid), self.registry.gate());
         }
-        if self.has_lost_lease(caller) {
-            return Engine::forget(caller);
+        if self.is_dropped(caller) {
+            return;
         }
         self.lapse_due(cell, &mut state);
-        let mut decision = self.decide(cell, &mut state, caller, resume, false);
-        if let Ok(Decision {
-            next: Next::Wait {
-                on_deadline: kept, ..
-            },
-            ..
-        }) = &mut decision
-            && kept.is_none()
-        {
-            *kept = on_deadline.map(Arguments::to_call);
-        }
-        self.act(cell, &mut state, caller, resume.method.line, decision, true);
+        let line = resume.method.line;
+        let ahead = line.is_some_and(|line| state.waiting.stands(line));
+        let decision = self.decide(cell, &mut state, caller, resume, ahead);
+        let decision = keep_deadline(decision, on_deadline);
+        let standing = Standing {
+            line,
+            changed: true,
+            ..Standing::default()
+        };
+        self.act(cell, &mut state, caller, standing, decision);
         self.wake(cell, &mut state);
-        self.release(state);
+        self.let_go(state);
+    }
+
+    /// Lets a cell go, and sweeps the leases under which rows were lent although they had ended meanwhile.
+    pub(super) fn let_go(&self, mut state: MutexGuard<'_, State>) {
+        let late = state.take_late();
+        drop(state);
+        for lease in late {
+            self.sweep(&lease, lease.end(), Lapse::Died);
+        }
     }
 
     /// A call whose lease has ended is dropped: its client resumes with a new lease and sends it again.
-    fn has_lost_lease(&self, caller: &Caller) -> bool {
-        let ended = caller.lease().is_some_and(|lease| lease.has_ended());
-        ended && !self.faults.has(Fault::IgnoreEndedLease)
-    }
-
-    /// Drops a call unanswered: sent again, it is what it was before.
-    fn forget(caller: &Caller) {
-        if let Some(lane) = caller.lane() {
+    fn is_dropped(&self, caller: &Caller) -> bool {
+        let ended = self.has_ended(caller);
+        if ended && let Some(lane) = caller.lane() {
             lane.forget(caller.sequence);
         }
+        ended
+    }
+
+    fn has_ended(&self, caller: &Caller) -> bool {
+        caller.lease().is_some_and(|lease| lease.has_ended())
+            && !self.faults.has(Fault::IgnoreEndedLease)
     }
 
     /// Asks the object. It may panic: nothing has changed then.
@@ -213,77 +234,87 @@ impl Engine {
         }
     }
 
-    /// Does what was decided: changes, answers, parks.
+    /// Does what was decided: changes, answers, parks. True if the call waits as the first of its line.
     fn act(
         &self,
         cell: &Arc<Cell>,
         state: &mut MutexGuard<'_, State>,
         caller: &Caller,
-        line: Option<&'static str>,
+        standing: Standing,
         decision: Result<Decision, Refusal>,
-        resumed: bool,
-    ) {
+    ) -> bool {
+        if self.gate.is_broken() {
+            // Memory and log may differ: nothing that looked at an object is answered any more.
+            return false;
+        }
         let Decision { rows, next } = match decision {
             Ok(decision) => decision,
-            Err(refusal) => {
-                return self.end(cell, state, caller, Rows::new(), Err(refusal), resumed);
-            }
+            Err(refusal) => Decision::refuse(refusal),
         };
-        match next {
-            Next::Reply(value) => self.end(cell, state, caller, rows, Ok(value), resumed),
-            Next::Refuse(refusal) => self.end(cell, state, caller, rows, Err(refusal), resumed),
+        let mut changed = standing.changed;
+        let (until, resume, on_deadline) = match next {
+            Next::Reply(value) => {
+                self.end(cell, state, caller, rows, Ok(value), changed);
+                return false;
+            }
+            Next::Refuse(refusal) => {
+                self.end(cell, state, caller, rows, Err(refusal), changed);
+                return false;
+            }
             Next::Wait {
                 until,
                 resume,
                 on_deadline,
-            } => {
-                let bound = cell.kind.bind(resume.clone());
-                let deadline = on_deadline
-                    .clone()
-                    .map(|call| cell.kind.bind(call))
-                    .transpose();
-                let (Ok(bound), Ok(deadline)) = (bound, deadline) else {
-                    self.poison(&format!(
-                        "{} waits for a call that its table lacks",
-                        cell.kind.name
-                    ));
-                    return;
-                };
-                if let Err(refusal) = self.may_park(state, caller, &until, deadline.as_ref()) {
-                    return self.end(cell, state, caller, Rows::new(), Err(refusal), resumed);
-                }
-                let changed = resumed || !rows.is_empty();
-                let outcome = changed.then(|| Outcome {
-                    fingerprint: caller.fingerprint,
-                    state: OutcomeState::Waiting {
-                        oid: cell.oid,
-                        resume,
-                        on_deadline,
-                    },
-                    acknowledged_below: caller.lane().map_or(1, |lane| lane.acknowledged_below()),
-                });
-                if !rows.is_empty() {
-                    let remembered = outcome.clone();
-                    self.change(cell, state, caller.lease(), rows, |_, _| {
-                        Some((caller.lane()?.operation(caller.sequence), remembered?))
-                    });
-                }
-                if !caller.may_wait {
-                    // Its time is over at once: what it does then is decided on what it just changed.
-                    return self.expire(cell, state, caller, deadline.as_ref(), changed);
-                }
-                let parked = Parked::new(
-                    Arc::clone(cell),
-                    caller.clone(),
-                    bound,
-                    deadline,
-                    until,
-                    line,
-                    changed,
-                );
-                self.park(state, Arc::new(parked), outcome);
-            }
+            } => (until, resume, on_deadline),
+        };
+        let bound = cell.kind.bind(resume.clone());
+        let deadline = on_deadline
+            .clone()
+            .map(|call| cell.kind.bind(call))
+            .transpose();
+        let (Ok(bound), Ok(deadline)) = (bound, deadline) else {
+            self.poison(&format!(
+                "{} waits for a call that its table lacks",
+                cell.kind.name
+            ));
+            return false;
+        };
+        if let Err(refusal) = self.may_park(state, caller, &until, deadline.as_ref()) {
+            self.end(cell, state, caller, Rows::new(), Err(refusal), changed);
+            return false;
         }
+        let first = standing.first && rows.is_empty();
+        changed |= !rows.is_empty();
+        let outcome = changed.then(|| Outcome {
+            fingerprint: caller.fingerprint,
+            state: OutcomeState::Waiting {
+                oid: cell.oid,
+                resume,
+                on_deadline,
+            },
+            acknowledged_below: caller.lane().map_or(1, |lane| lane.acknowledged_below()),
+        });
+        if !rows.is_empty() {
+            let remembered = outcome.clone();
+            self.change(cell, state, caller.lease(), rows, |_, _| {
+                Some((caller.lane()?.operation(caller.sequence), remembered?))
+            });
+        }
+        if !caller.may_wait {
+            // Its time is over at once: what it does then is decided on what it just changed.
+            self.expire(cell, state, caller, deadline.as_ref(), changed);
+            return false;
+        }
+        let parked = Parked::new(
+            Arc::clone(cell),
+            caller.clone(),
+            bound,
+            deadline,
+            until,
+            standing.line,
+            changed,
+        );
+        self.park(state, Arc::new(parked), outcome, first)
     }
 
     /// Is there room for one more waiting call? One that may not wait needs none, if it knows what to do instead.
@@ -319,7 +350,14 @@ impl Engine {
         Ok(())
     }
 
-    fn park(&self, state: &mut State, parked: Arc<Parked>, outcome: Option<Outcome>) {
+    /// True if it stands first in its line.
+    fn park(
+        &self,
+        state: &mut State,
+        parked: Arc<Parked>,
+        outcome: Option<Outcome>,
+        first: bool,
+    ) -> bool {
         let caller = &parked.caller;
         if let Some(at) = caller.deadline {
             self.timers.add(at, Due::Deadline(Arc::downgrade(&parked)));
@@ -327,69 +365,62 @@ impl Engine {
         match &caller.origin {
             Origin::Lane(connection) => {
                 connection.lease.parked.fetch_add(1, Ordering::Relaxed);
-                connection
+                let kept = connection
                     .lane
                     .park(caller.sequence, Arc::clone(&parked), outcome);
+                if !kept {
+                    // Its connection broke while it was asked again: it is withdrawn like the others.
+                    if parked.claim() {
+                        self.unpark(&parked);
+                    }
+                    return false;
+                }
             }
             Origin::Unary(unary) => unary.state.lock().1 = Some(Arc::clone(&parked)),
         }
+        if first && parked.line.is_some() {
+            state.waiting.keep(parked);
+            return true;
+        }
         state.waiting.add(parked);
+        false
     }
 
     /// Asks everybody who was woken, and whoever their changes wake.
     pub(super) fn wake(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) {
         let mut granted = 0;
-        while let Some(parked) = state.waiting.next_woken() {
+        loop {
             if granted == GRANTS_A_HOLD {
+                // Nobody is in our hands now: whoever comes meanwhile sees all who stand before it.
                 granted = 0;
                 MutexGuard::bump(state);
-                if state.gone {
-                    // Deleted meanwhile: everybody who was still woken has been told; this one was in our hands.
-                    if parked.claim() {
-                        self.unpark(&parked);
-                        self.answer(
-                            &parked.caller,
-                            self.refused(self.gone(cell.oid)),
-                            Revision(0),
-                        );
-                    }
+            }
+            let Some(parked) = state.waiting.next_woken() else {
+                return;
+            };
+            let line = parked.line;
+            // Whoever ended the lease withdraws its calls in a moment.
+            if !self.has_ended(&parked.caller) {
+                let decision = self.decide(cell, state, &parked.caller, &parked.resume, false);
+                if waits_as_before(cell, &parked, &decision) {
+                    state.waiting.keep(parked);
                     continue;
                 }
-            }
-            if self.has_lost_lease(&parked.caller) {
-                // Nothing is granted to it any more: whoever ends the lease withdraws it, and the next is asked.
-                if let Some(line) = parked.line {
-                    state.waiting.wake_head(line);
+                if parked.claim() {
+                    granted += 1;
+                    self.unpark(&parked);
+                    let decision = keep_deadline(decision, parked.on_deadline.as_ref());
+                    let standing = Standing {
+                        line,
+                        changed: parked.changed,
+                        first: true,
+                    };
+                    if self.act(cell, state, &parked.caller, standing, decision) {
+                        continue;
+                    }
                 }
-                continue;
             }
-            let decision = self.decide(cell, state, &parked.caller, &parked.resume, false);
-            if let Ok(Decision {
-                rows,
-                next: Next::Wait { until, resume, .. },
-            }) = &decision
-                && rows.is_empty()
-                && *until == parked.until
-                && *resume == parked.resume.to_call()
-            {
-                state.waiting.keep(parked);
-                continue;
-            }
-            let next_in_line = parked.line;
-            if parked.claim() {
-                granted += 1;
-                self.unpark(&parked);
-                let decision = keep_deadline(decision, &parked);
-                self.act(
-                    cell,
-                    state,
-                    &parked.caller,
-                    parked.line,
-                    decision,
-                    parked.changed,
-                );
-            }
-            if let Some(line) = next_in_line {
+            if let Some(line) = line {
                 state.waiting.wake_head(line);
             }
         }
@@ -409,7 +440,8 @@ impl Engine {
     pub(crate) fn end_wait(&self, parked: &Arc<Parked>, cancelled: bool) {
         let cell = &parked.cell;
         let mut state = cell.state.lock();
-        if !parked.claim() {
+        // Who waited for an object that is gone was told so.
+        if state.gone || !parked.claim() {
             return;
         }
         self.unpark(parked);
@@ -436,7 +468,7 @@ impl Engine {
             state.waiting.wake_head(line);
         }
         self.wake(cell, &mut state);
-        self.release(state);
+        self.let_go(state);
     }
 
     /// Does what a call does when its time is over; `changed` tells whether it changed rows before.
@@ -462,7 +494,11 @@ impl Engine {
             ..caller.clone()
         };
         let decision = self.decide(cell, state, &caller, call, false);
-        self.act(cell, state, &caller, None, decision, changed)
+        let standing = Standing {
+            changed,
+            ..Standing::default()
+        };
+        self.act(cell, state, &caller, standing, decision);
     }
 
     /// Ends an operation. If it changes rows, or `changed` some before, its answer is its outcome: sent again it must
@@ -477,7 +513,8 @@ impl Engine {
         changed: bool,
     ) {
         if changed || !rows.is_empty() {
-            return self.conclude(cell, state, caller, rows, result);
+            self.conclude(cell, state, caller, rows, result);
+            return;
         }
         self.answer(caller, self.reply(cell, state, caller, result), state.gate);
     }
@@ -548,7 +585,6 @@ impl Engine {
     }
 
     /// Applies rows, gives them a revision, logs them with the operation's outcome, and wakes whoever waits for them.
-    ///
     pub(super) fn change(
         &self,
         cell: &Arc<Cell>,
@@ -559,7 +595,7 @@ impl Engine {
     ) {
         let applied = caught(|| {
             rows.iter()
-                .for_each(|row| state.apply(cell.oid, row, lease))
+                .for_each(|row| state.apply(cell.oid, row, lease));
         });
         if applied.is_err() {
             self.poison(&format!("{} panicked in apply", cell.title()));
@@ -666,14 +702,29 @@ impl Engine {
 /// A retried decision that says nothing of a deadline keeps the one before.
 fn keep_deadline(
     decision: Result<Decision, Refusal>,
-    parked: &Parked,
+    before: Option<&Arguments>,
 ) -> Result<Decision, Refusal> {
     decision.map(|mut decision| {
         if let Next::Wait { on_deadline, .. } = &mut decision.next
             && on_deadline.is_none()
         {
-            *on_deadline = parked.on_deadline.as_ref().map(Arguments::to_call);
+            *on_deadline = before.map(Arguments::to_call);
         }
         decision
     })
+}
+
+/// Does it go on waiting for the same?
+fn waits_as_before(cell: &Cell, parked: &Parked, decision: &Result<Decision, Refusal>) -> bool {
+    let Ok(Decision {
+        rows,
+        next: Next::Wait { until, resume, .. },
+    }) = decision
+    else {
+        return false;
+    };
+    // Kinds write calls with positions or with names: only what is bound can be compared.
+    rows.is_empty()
+        && *until == parked.until
+        && cell.kind.bind(resume.clone()).as_ref() == Ok(&parked.resume)
 }

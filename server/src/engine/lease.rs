@@ -68,8 +68,13 @@ impl Engine {
         let lane = session
             .lane(lane)
             .ok_or_else(|| Refusal::new(Code::TooLarge, "a session has at most 1024 lanes"))?;
-        let (incarnation, withdrawn) = lane.connect();
+        let (incarnation, withdrawn, ending) = lane.connect();
         self.withdraw(withdrawn);
+        for parked in ending {
+            // Whoever ends it does so under its cell's lock.
+            drop(parked.cell.state.lock());
+        }
+        lane.open(incarnation);
         let lease = session.renew();
         let lease_lost = {
             let mut presence = session.presence.lock();
@@ -201,9 +206,11 @@ impl Engine {
             return;
         };
         let mut state = cell.state.lock();
+        if state.gone {
+            return;
+        }
         self.lapse_due(&cell, &mut state);
-        self.wake(&cell, &mut state);
-        self.release(state);
+        self.let_go(state);
     }
 
     /// Ends a lease: lanes are fenced, waiting calls withdrawn, and what was lent lapses.
@@ -221,7 +228,7 @@ impl Engine {
     }
 
     /// Lapses rows of a lease that has ended.
-    fn sweep(&self, lease: &Arc<Lease>, lent: Vec<(Oid, RowKey)>, why: Lapse) {
+    pub(super) fn sweep(&self, lease: &Arc<Lease>, lent: Vec<(Oid, RowKey)>, why: Lapse) {
         let mut rest: VecDeque<_> = lent.into();
         while let Some((oid, key)) = rest.pop_front() {
             let Some(cell) = self.registry.cell(oid) else {
@@ -238,19 +245,7 @@ impl Engine {
                 }
             }
             self.wake(&cell, &mut state);
-            self.release(state);
-        }
-    }
-
-    /// Lets go of a cell. Rows that were lent, meanwhile, to leases that have ended lapse now.
-    pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
-        if state.late_leases.is_empty() {
-            return;
-        }
-        let late = std::mem::take(&mut state.late_leases);
-        drop(state);
-        for lease in late {
-            self.sweep(&lease, lease.end(), Lapse::Died);
+            self.let_go(state);
         }
     }
 
@@ -289,7 +284,7 @@ impl Engine {
                 let mut state = parked.cell.state.lock();
                 state.waiting.wake_head(line);
                 self.wake(&parked.cell, &mut state);
-                self.release(state);
+                self.let_go(state);
             }
         }
     }
@@ -363,12 +358,8 @@ pub(super) fn session_from(id: SessionId, value: &Value) -> Result<Session, Stri
     let Some(Value::Bytes(token)) = field("token") else {
         return Err("a session's row has no token".into());
     };
-    let token = TokenHash(
-        token
-            .as_ref()
-            .try_into()
-            .map_err(|_| "a session's token hash has a wrong length")?,
-    );
+    let token = token.as_ref().try_into();
+    let token = TokenHash(token.map_err(|_| "a session's token hash has a wrong length")?);
     let heartbeat = field("heartbeat") == Some(&Value::Bool(true));
     let identity = Identity {
         name: text("name"),

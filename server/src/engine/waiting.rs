@@ -82,11 +82,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Does somebody stand in this line?
     pub(super) fn stands(&mut self, line: &'static str) -> bool {
-        if self
-            .woken
-            .iter()
-            .any(|parked| parked.line == Some(line) && !parked.is_claimed())
-        {
+        if is_woken(&self.woken, line) {
             return true;
         }
         match self.lines.iter_mut().find(|(name, _)| *name == line) {
@@ -145,15 +141,16 @@ impl Waiting {
 
     /// Wakes whoever waits for one of these rows, in order: the heads of lines first.
     pub(super) fn wake(&mut self, rows: &[Row]) {
-        let touched = &mut self.woken;
-        for (_, queue) in &mut self.lines {
+        for (line, queue) in &mut self.lines {
             sweep_front(queue);
             if let Some(head) = queue.front()
                 && waits_for(&head.until, rows)
+                && !is_woken(&self.woken, line)
             {
-                touched.extend(queue.pop_front());
+                self.woken.extend(queue.pop_front());
             }
         }
+        let touched = &mut self.woken;
         if !self.rows.is_empty() {
             for row in rows {
                 match row {
@@ -180,8 +177,11 @@ impl Waiting {
         touched.extend(self.any.drain(..));
     }
 
-    /// Wakes the head of a line whose head left.
+    /// Wakes the head of a line whose head left. One of a line is asked at a time, or they would be granted out of order.
     pub(super) fn wake_head(&mut self, line: &'static str) {
+        if is_woken(&self.woken, line) {
+            return;
+        }
         if let Some((_, queue)) = self.lines.iter_mut().find(|(name, _)| *name == line) {
             sweep_front(queue);
             if let Some(head) = queue.pop_front() {
@@ -215,6 +215,12 @@ impl Waiting {
             .chain(waiting.any)
             .collect()
     }
+}
+
+/// Is one of this line to be asked again?
+fn is_woken(woken: &VecDeque<Arc<Parked>>, line: &str) -> bool {
+    let mut woken = woken.iter();
+    woken.any(|parked| parked.line == Some(line) && !parked.is_claimed())
 }
 
 fn waits_for(until: &Until, rows: &[Row]) -> bool {

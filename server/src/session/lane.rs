@@ -56,6 +56,8 @@ struct State {
     held: Vec<(Revision, u64, Reply)>,
     /// Calls that began to wait since the last frame.
     parked: Vec<u64>,
+    /// Calls that somebody was ending when their connection broke: they are not to wait for the next one.
+    ending: Vec<Arc<Parked>>,
     /// What the client may still send.
     credits: u32,
     /// Credits that came back and are not granted yet.
@@ -132,9 +134,10 @@ impl Lane {
         }
     }
 
-    /// Gives the lane to a new connection: waits until the old one's decoder stands still, and fences it. Returns the
-    /// incarnation and the calls that waited, for the engine to withdraw.
-    pub(crate) fn connect(&self) -> (u32, Vec<Arc<Parked>>) {
+    /// Takes the lane for a new connection: waits until the old one's decoder stands still, and fences it. Returns the
+    /// incarnation, the calls that waited, for the engine to withdraw, and those that somebody else is ending at this
+    /// moment: once that is over, the lane is [opened](Lane::open).
+    pub(crate) fn connect(&self) -> (u32, Vec<Arc<Parked>>, Vec<Arc<Parked>>) {
         let mut incarnation = self.decoder.lock();
         *incarnation += 1;
         self.incarnation.store(*incarnation, Ordering::Release);
@@ -143,9 +146,19 @@ impl Lane {
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
+        (*incarnation, parked, state.ending.clone())
+    }
+
+    /// The connection of this incarnation takes replies from now on, unless it was replaced.
+    pub(crate) fn open(&self, incarnation: u32) {
+        let current = self.decoder.lock();
+        if *current != incarnation {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.ending.clear();
         state.connected = true;
         state.credits = CREDITS;
-        (*incarnation, parked)
     }
 
     /// The connection of this incarnation is gone. Returns the calls that waited; `None` if another connection took over.
@@ -305,13 +318,29 @@ impl Lane {
         state.push(sequence, reply, gate, durable);
     }
 
-    /// Notes that a call waits. `waiting` is its outcome so far, if it changed rows.
-    pub(crate) fn park(&self, sequence: u64, parked: Arc<Parked>, waiting: Option<Outcome>) {
+    /// Notes that a call waits. `waiting` is its outcome so far, if it changed rows. False if there is no connection any
+    /// more that it could wait for.
+    #[must_use]
+    pub(crate) fn park(
+        &self,
+        sequence: u64,
+        parked: Arc<Parked>,
+        waiting: Option<Outcome>,
+    ) -> bool {
         let mut state = self.state.lock();
         let (fingerprint, again) = match state.entries.get(&sequence) {
             Some(entry) => (entry.fingerprint(), matches!(entry, Entry::Parked { .. })),
-            None => return,
+            None => return false,
         };
+        if !state.connected {
+            let running = Entry::Running {
+                fingerprint,
+                waiting,
+            };
+            state.entries.insert(sequence, running);
+            state.step_back(sequence);
+            return false;
+        }
         state.entries.insert(
             sequence,
             Entry::Parked {
@@ -325,6 +354,7 @@ impl Lane {
             state.parked.push(sequence);
             state.wake();
         }
+        true
     }
 
     /// A call that waits, for a cancel.
@@ -494,6 +524,8 @@ impl State {
             if parked.claim() {
                 self.step_back(number);
                 withdrawn.push(parked);
+            } else {
+                self.ending.push(parked);
             }
         }
         withdrawn
