@@ -81,32 +81,43 @@ impl Registry {
     }
 }
 
-/// How a call of the registry ends, so that it is remembered with the change it makes.
-#[derive(Clone)]
+/// How a call that changes the registry goes on, so that it is remembered with the change.
 pub(super) struct Ending<'a> {
     pub(super) caller: &'a Caller,
-    pub(super) value: Value,
+    pub(super) then: Then,
+}
+
+/// What comes after a change of the registry.
+pub(super) enum Then {
+    /// The call is answered.
+    Reply(Value),
+    /// The call is executed on the object that was made for it.
+    Execute(Call),
 }
 
 impl<'a> Ending<'a> {
-    /// The same, answered with a reference to the object that was made.
-    fn reaching(mut self, oid: Oid) -> Ending<'a> {
-        if let Value::Reference(reference) = &mut self.value {
-            reference.oid = oid;
-        }
-        self
-    }
-
-    fn outcome(self, revision: Revision) -> Option<(&'a Lane, u64, Outcome)> {
-        let reply = Reply {
-            result: Ok(self.value),
-            revision,
-            remembered: false,
-            oid: None,
+    fn outcome(self, oid: Oid) -> Option<(&'a Lane, u64, Outcome)> {
+        let state = match self.then {
+            Then::Reply(mut value) => {
+                if let Value::Reference(reference) = &mut value {
+                    reference.oid = oid;
+                }
+                OutcomeState::Done(Reply {
+                    result: Ok(value),
+                    revision: Revision(0),
+                    remembered: false,
+                    oid: None,
+                })
+            }
+            Then::Execute(resume) => OutcomeState::Waiting {
+                oid,
+                resume,
+                on_deadline: None,
+            },
         };
         let outcome = Outcome {
             fingerprint: self.caller.fingerprint,
-            state: OutcomeState::Done(reply),
+            state,
             acknowledged_below: 1,
         };
         Some((self.caller.lane()?, self.caller.sequence, outcome))
@@ -222,8 +233,16 @@ impl Engine {
         if self.answer_imagined(&imagined, caller, &arguments) {
             return Ok(());
         }
-        let cell = self.create(birth, None)?;
-        agree(&cell, open)?;
+        // Sent again after a crash, "it must not exist" must not meet what the call itself made.
+        let must_make = open.options.exists == Some(false);
+        let ending = must_make.then(|| Ending {
+            caller,
+            then: Then::Execute(call.clone()),
+        });
+        let (cell, made) = self.create(birth, ending)?;
+        if !made {
+            agree(&cell, open)?;
+        }
         self.execute_on(&cell, caller, call);
         Ok(())
     }
@@ -256,33 +275,29 @@ impl Engine {
         })
     }
 
-    /// Creates an object, unless the name has one by now: then it is that one. `operation` is the call that asked for
-    /// it, if creating is all that it asked for.
+    /// Creates an object, unless the name has one by now: then it is that one, and not made here. `operation` is the
+    /// call that asked for it.
     pub(super) fn create(
         &self,
         birth: Birth,
         operation: Option<Ending<'_>>,
-    ) -> Result<Arc<Cell>, Refusal> {
+    ) -> Result<(Arc<Cell>, bool), Refusal> {
         let mut table = self.registry.table.state.lock();
         if let Some(cell) = self.registry.named(&birth.name) {
-            return Ok(cell);
+            return Ok((cell, false));
         }
         let oid = Oid(self.log.unlogged().0);
         let cell = Arc::new(birth.create(oid)?);
+        let row = Row::put(number_key(oid.0), birth.to_value());
+        self.change_registry(&mut table, &cell, row, operation);
         if cell.is_logged() {
-            let row = Row::put(number_key(oid.0), birth.to_value());
-            self.change_registry(
-                &mut table,
-                row,
-                operation.map(|ending| ending.reaching(oid)),
-            );
             let mut state = cell.state.lock();
             if cell.durability == Durability::Durable {
                 state.gate = table.gate;
             }
         }
         self.registry.insert(&cell);
-        Ok(cell)
+        Ok((cell, true))
     }
 
     /// Deletes an object: whoever waits for it is refused. Returns what the reply waits for.
@@ -300,9 +315,8 @@ impl Engine {
         self.registry.remove(cell);
         state.release_all(cell.oid);
         let waiting = state.waiting.take_all();
-        if cell.is_logged() {
-            self.change_registry(&mut table, Row::delete(number_key(cell.oid.0)), operation);
-        }
+        let row = Row::delete(number_key(cell.oid.0));
+        self.change_registry(&mut table, cell, row, operation);
         let gate = table.gate;
         drop(state);
         drop(table);
@@ -321,27 +335,26 @@ impl Engine {
         Ok(gate)
     }
 
+    /// Changes the table for an object, if the object is one that the log knows, and remembers how the call goes on.
     fn change_registry(
         &self,
         table: &mut MutexGuard<'_, State>,
+        cell: &Cell,
         row: Row,
         operation: Option<Ending<'_>>,
     ) {
-        table.at = table.at.max(self.clock.now());
-        let mut remembered = None;
-        self.change(
-            &self.registry.table,
-            table,
-            None,
-            smallvec![row],
-            |revision, _| {
-                let (lane, sequence, outcome) = operation?.outcome(revision)?;
-                remembered = Some((lane, sequence, outcome.clone()));
-                Some((lane.operation(sequence), outcome))
-            },
-        );
-        if let Some((lane, sequence, outcome)) = remembered {
-            lane.remember(sequence, outcome, table.gate, true);
+        let operation = operation.and_then(|ending| ending.outcome(cell.oid));
+        if cell.is_logged() {
+            table.at = table.at.max(self.clock.now());
+            let logged = operation
+                .as_ref()
+                .map(|(lane, sequence, outcome)| (lane.operation(*sequence), outcome.clone()));
+            self.change(&self.registry.table, table, None, smallvec![row], |_, _| {
+                logged
+            });
+        }
+        if let Some((lane, sequence, outcome)) = operation {
+            lane.remember(sequence, outcome, table.gate, cell.is_logged());
         }
     }
 

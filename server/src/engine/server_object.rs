@@ -5,7 +5,7 @@
 use super::Engine;
 use super::cell::Cell;
 use super::execute::Caller;
-use super::registry::{Ending, agree};
+use super::registry::{Ending, Then, agree};
 use crate::objects::{Arguments, Kind, Method, Parameter};
 use commonhold_proto::{
     Call, Code, Durability, Oid, Open, OpenOptions, Reference, Refusal, Revision, Value,
@@ -123,7 +123,7 @@ impl Engine {
                         &cell,
                         Some(Ending {
                             caller,
-                            value: Value::Null,
+                            then: Then::Reply(Value::Null),
                         }),
                     )?,
                 ))
@@ -185,13 +185,15 @@ impl Engine {
                     name: open.name.clone(),
                     oid: Oid(0),
                 };
-                self.create(
-                    birth,
-                    Some(Ending {
-                        caller,
-                        value: Value::Reference(made),
-                    }),
-                )?
+                let ending = Ending {
+                    caller,
+                    then: Then::Reply(Value::Reference(made)),
+                };
+                let (cell, made) = self.create(birth, Some(ending))?;
+                if !made {
+                    agree(&cell, &open)?;
+                }
+                cell
             }
         };
         let reference = Reference {

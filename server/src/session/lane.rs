@@ -263,9 +263,15 @@ impl Lane {
         self.state.lock().acknowledged.first_missing()
     }
 
-    /// Remembers what a call that changed rows gets when it is sent again.
+    /// Remembers what a call that executes and changed rows gets when it is sent again.
     pub(crate) fn remember(&self, sequence: u64, outcome: Outcome, gate: Revision, logged: bool) {
-        self.state.lock().remember(sequence, outcome, gate, logged);
+        let mut state = self.state.lock();
+        match (state.entries.get_mut(&sequence), &outcome.state) {
+            (Some(Entry::Running { waiting, .. }), OutcomeState::Waiting { .. }) => {
+                *waiting = Some(outcome);
+            }
+            _ => state.remember(sequence, outcome, gate, logged),
+        }
     }
 
     /// Answers a call. The reply leaves once `gate` is durable.
@@ -427,7 +433,7 @@ impl Lane {
     pub(crate) fn restore(&self, sequence: u64, outcome: Outcome) {
         let mut state = self.state.lock();
         let below = outcome.acknowledged_below;
-        if below > 1 && state.acknowledged.insert(1, below - 1) && state.outcomes > 0 {
+        if below > 1 && state.acknowledged.insert(1, below - 1) {
             let stale: Vec<u64> = state
                 .entries
                 .keys()
@@ -568,10 +574,16 @@ impl State {
     }
 
     fn drop_outcome(&mut self, sequence: u64) {
-        if let Some(Entry::Done { bytes, .. }) = self.entries.get(&sequence) {
-            self.outcomes -= 1;
-            self.outcome_bytes -= bytes;
-            self.entries.remove(&sequence);
+        match self.entries.get(&sequence) {
+            Some(Entry::Done { bytes, .. }) => {
+                self.outcomes -= 1;
+                self.outcome_bytes -= bytes;
+                self.entries.remove(&sequence);
+            }
+            Some(Entry::Waiting(_)) => {
+                self.entries.remove(&sequence);
+            }
+            Some(Entry::Running { .. } | Entry::Parked { .. }) | None => {}
         }
     }
 
