@@ -1,6 +1,6 @@
 //! A fuzzy checkpoint: the rows of every logged object, read page by page while traffic goes on.
 //!
-//! `start` is the newest revision before the scan, `end` the newest after it. Pages may hold any part of what happened
+//! `start` is the newest logged revision before the scan, `end` the newest after it. Pages may hold any part of what happened
 //! between; rows are absolute, so replaying everything after `start` makes them right, provided that the log reaches
 //! `end`. Outcomes are read last: by then every cell's lock was taken once, so whoever got a revision up to `start` has
 //! recorded its outcome.
@@ -41,7 +41,7 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn begin(engine: &Engine, id: CheckpointId, page_bytes: usize) -> Scan {
-        let start = engine.log.newest();
+        let start = engine.log.newest_logged();
         let mut objects = VecDeque::from([
             Arc::clone(&engine.registry.table),
             Arc::clone(&engine.session_table),

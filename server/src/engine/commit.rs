@@ -97,7 +97,7 @@ impl Committer {
                 .map(|segment| segment.record.len() as u64)
                 .sum::<u64>();
             self.previous = last;
-            // Settled first: who is woken by the gate looks at what is still pending.
+            // Settled first: a lane that is read no further because too much waits looks again when the gate moves.
             self.engine.log.settled(&changes);
             self.engine.gate.advance(last);
             tracing::trace!(%first, %last, changes = changes.len(), "committed");

@@ -19,6 +19,8 @@ const LOOK_EVERY: u64 = 1 << 24;
 
 /// Gives revisions and gathers the changes that are not appended yet.
 pub(super) struct Log {
+    /// The newest revision of all when the server started.
+    first: u64,
     /// The newest revision given.
     revision: AtomicU64,
     /// The newest revision that is, or will be, in the log.
@@ -41,8 +43,9 @@ impl Log {
     pub(super) fn after(newest: Revision) -> Log {
         let first = newest.0.next_multiple_of(STRIDE) + STRIDE;
         Log {
+            first,
             revision: AtomicU64::new(first),
-            logged: AtomicU64::new(first),
+            logged: AtomicU64::new(newest.0),
             pending_bytes: AtomicUsize::new(0),
             tail: Mutex::default(),
             arrived: Condvar::new(),
@@ -87,7 +90,7 @@ impl Log {
 
     /// Is it time for an empty change, so that recovery's jump stays above every revision given?
     pub(super) fn needs_mark(&self) -> bool {
-        self.newest().0 - self.logged.load(Ordering::Acquire) > UNLOGGED_MAX
+        self.newest().0 - self.newest_logged().0.max(self.first) > UNLOGGED_MAX
     }
 
     /// Everything that has gathered.
