@@ -42,6 +42,8 @@ pub(super) struct State {
     /// Rows that end at a time.
     expires: BTreeMap<RowKey, ServerTime>,
     due: BTreeSet<(ServerTime, RowKey)>,
+    /// What a timer was set for.
+    pub(super) timer: Option<ServerTime>,
 }
 
 impl Cell {
@@ -69,6 +71,7 @@ impl Cell {
             lent: BTreeMap::new(),
             expires: BTreeMap::new(),
             due: BTreeSet::new(),
+            timer: None,
         };
         Cell {
             oid,

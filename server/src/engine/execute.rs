@@ -601,6 +601,7 @@ impl Engine {
             self.poison(&format!("{} panicked in apply", cell.title()));
             return;
         }
+        self.set_timer(cell, state);
         state.waiting.wake(&rows);
         let at = state.at;
         let oid = cell.oid;

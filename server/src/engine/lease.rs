@@ -57,7 +57,11 @@ impl Engine {
             Row::put(number_key(id.0), session_value(&session)),
         );
         self.sessions.insert(id, Arc::clone(&session));
-        Ok((session, state.gate))
+        let gate = state.gate;
+        drop(state);
+        // A client that dies before it takes a lane is forgotten like one that was there.
+        self.await_return(&session, self.limits.grace);
+        Ok((session, gate))
     }
 
     /// Gives a lane to a new connection, whether the lane is new or taken up again.
@@ -110,17 +114,12 @@ impl Engine {
         if let Some(withdrawn) = lane.disconnect(incarnation) {
             self.withdraw(withdrawn);
         }
-        let now = self.clock.monotonic();
         let mut presence = session.presence.lock();
         presence.connections = presence.connections.saturating_sub(1);
-        if presence.connections == 0 {
-            presence.absent_since = Some(now);
-            presence.patience = self.limits.grace;
-            drop(presence);
-            self.timers
-                .add(now + self.limits.grace, Due::Lease(session.id));
-            self.timers
-                .add(now + self.limits.session_memory, Due::Memory(session.id));
+        let gone = presence.connections == 0;
+        drop(presence);
+        if gone {
+            self.await_return(session, self.limits.grace);
         }
     }
 
@@ -135,38 +134,55 @@ impl Engine {
         self.forget_session(session)
     }
 
-    /// A restarted server waits one full term for a session that it found.
-    pub(super) fn await_return(&self, session: &Arc<Session>) {
+    /// Waits for a session that has no connection: so long for what it holds, then for the session itself.
+    pub(super) fn await_return(&self, session: &Session, patience: Duration) {
         let now = self.clock.monotonic();
         let mut presence = session.presence.lock();
+        if presence.connections > 0 {
+            return;
+        }
         presence.absent_since = Some(now);
-        presence.patience = self.limits.term;
-        presence.heard = now;
+        presence.patience = patience;
+        let remembered = std::mem::replace(&mut presence.memory_timer, true);
         drop(presence);
-        self.timers
-            .add(now + self.limits.term, Due::Lease(session.id));
-        self.timers
-            .add(now + self.limits.session_memory, Due::Memory(session.id));
+        self.timers.add(now + patience, Due::Lease(session.id));
+        if !remembered {
+            self.timers
+                .add(now + self.limits.session_memory, Due::Memory(session.id));
+        }
     }
 
     /// Does everything that is due.
     pub(crate) fn tick(&self) {
         let now = self.clock.monotonic();
+        let mut late = Duration::ZERO;
         while let Some((at, due)) = self.timers.take_due(now) {
-            let late = now - at;
+            // What is due first is the latest.
+            if now - at > LATE_TICK && late.is_zero() {
+                late = now - at;
+                self.excuse(late);
+            }
             match due {
                 Due::Deadline(parked) => {
                     if let Some(parked) = parked.upgrade() {
                         self.end_wait(&parked, false);
                     }
                 }
-                // The server itself stood still: the client gets the time that it had no chance to use.
-                Due::Lease(session) if late > LATE_TICK => {
-                    self.timers.add(now + late, Due::Lease(session))
-                }
                 Due::Lease(session) => self.check_lease(session, now),
                 Due::Memory(session) => self.check_memory(session, now),
                 Due::Row(oid) => self.check_rows(oid),
+            }
+        }
+    }
+
+    /// The server itself stood still for so long: every client gets the time that it had no chance to use.
+    fn excuse(&self, late: Duration) {
+        tracing::warn!(?late, "the server stood still");
+        for session in &self.sessions {
+            let mut presence = session.presence.lock();
+            presence.heard += late;
+            if let Some(since) = &mut presence.absent_since {
+                *since += late;
             }
         }
     }
@@ -194,11 +210,20 @@ impl Engine {
         let Some(session) = self.session(id) else {
             return;
         };
-        let absent = session.presence.lock().absent_since;
-        if absent.is_some_and(|since| since + self.limits.session_memory <= now) {
-            self.end_lease(&session, Lapse::Died);
-            self.forget_session(&session);
+        let mut presence = session.presence.lock();
+        presence.memory_timer = false;
+        let Some(since) = presence.absent_since else {
+            return;
+        };
+        let ends = since + self.limits.session_memory;
+        if ends > now {
+            presence.memory_timer = true;
+            self.timers.add(ends, Due::Memory(id));
+            return;
         }
+        drop(presence);
+        self.end_lease(&session, Lapse::Died);
+        self.forget_session(&session);
     }
 
     fn check_rows(&self, oid: Oid) {
@@ -209,6 +234,7 @@ impl Engine {
         if state.gone {
             return;
         }
+        state.timer = None;
         self.lapse_due(&cell, &mut state);
         self.let_go(state);
     }
@@ -258,12 +284,22 @@ impl Engine {
         while let Some(key) = state.due(now) {
             self.lapse(cell, state, &key, Lapse::Expired);
         }
-        if let Some(next) = state.next_due() {
-            let wait = Duration::from_millis(next.0.saturating_sub(now.0));
-            self.timers
-                .add(self.clock.monotonic() + wait, Due::Row(cell.oid));
-        }
+        self.set_timer(cell, state);
         self.wake(cell, state);
+    }
+
+    /// Sees to it that rows lapse when they are due, whether or not anybody calls.
+    pub(super) fn set_timer(&self, cell: &Cell, state: &mut State) {
+        let Some(next) = state.next_due() else {
+            return;
+        };
+        if state.timer.is_some_and(|at| at <= next) {
+            return;
+        }
+        state.timer = Some(next);
+        let wait = Duration::from_millis(next.0.saturating_sub(self.clock.now().0));
+        self.timers
+            .add(self.clock.monotonic() + wait, Due::Row(cell.oid));
     }
 
     fn lapse(&self, cell: &Arc<Cell>, state: &mut State, key: &RowKey, why: Lapse) {

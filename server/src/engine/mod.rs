@@ -167,7 +167,7 @@ impl Engine {
             .collect();
         sessions
             .iter()
-            .for_each(|session| engine.await_return(session));
+            .for_each(|session| engine.await_return(session, engine.limits.term));
         let found = Found {
             objects: engine.registry.len(),
             sessions: sessions.len(),

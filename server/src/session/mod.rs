@@ -64,6 +64,8 @@ pub(crate) struct Presence {
     pub(crate) heard: Duration,
     /// How long the lease outlives the absence: the grace, or the term after a restart.
     pub(crate) patience: Duration,
+    /// A timer will look whether it has been absent for so long that it is forgotten.
+    pub(crate) memory_timer: bool,
     /// The lease ended, and the client has not been told.
     pub(crate) lease_lost: bool,
 }
