@@ -7,27 +7,20 @@
 mod frame;
 mod parts;
 mod ranges;
+mod send;
 
 pub(crate) use frame::PREFIX;
 
 use crate::error::{Error, Happened, Result};
 use bytes::Bytes;
 use commonhold_proto::{Reply, wire};
-use frame::FrameWriter;
 use parts::{Incoming, Outgoing};
 use prost::Message as _;
 use ranges::Ranges;
 use std::collections::{BTreeMap, VecDeque};
-use std::mem;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A frame is closed when it is this long.
-const FRAME_BYTES: usize = 64 << 10;
-/// Calls longer than this travel in parts.
-const PART_ABOVE: usize = 256 << 10;
-/// So many replies are acknowledged at once, even if no call is to be sent.
-const ACKNOWLEDGE_AT: usize = 256;
 /// What a reply may be longer than the largest value: its other fields.
 const REPLY_OVERHEAD: usize = 4 << 10;
 
@@ -66,6 +59,8 @@ pub(crate) struct Lane {
     /// The part of it that was not sent on this connection.
     unsent: Ranges,
     unsent_count: usize,
+    /// A new session is to hear of all of it: no resume names it.
+    unnamed: bool,
     /// Send acknowledgements now, with calls or without.
     acknowledge_now: bool,
     goodbye: Goodbye,
@@ -205,6 +200,10 @@ impl Lane {
             .unwrap_or(usize::MAX)
             .saturating_add(REPLY_OVERHEAD);
         self.queue = self.unanswered().collect();
+        if std::mem::take(&mut self.unnamed) {
+            self.unsent = self.acknowledged.clone();
+            self.unsent_count = self.unsent.runs().len();
+        }
     }
 
     /// The lane goes on in a new session, because the server does not know the old one: nobody can tell what became of
@@ -225,14 +224,11 @@ impl Lane {
             .retain(|_, entry| !matches!(entry.stage, Stage::Abandoned));
         // In the new session the old numbers were never used, nor will they be.
         self.acknowledged.clear();
-        self.unsent.clear();
-        self.unsent_count = 0;
+        self.unnamed = true;
         let mut next = 1;
         for sequence in self.calls.keys().copied().chain([self.last + 1]) {
             if next < sequence {
                 self.acknowledged.append(next, sequence - 1);
-                self.unsent.append(next, sequence - 1);
-                self.unsent_count += 1;
             }
             next = sequence + 1;
         }
@@ -345,104 +341,6 @@ impl Lane {
         Ok(())
     }
 
-    /// The next frame to send, with its prefix, if there is anything to say.
-    pub(crate) fn next_frame(&mut self, now: Instant) -> Option<Bytes> {
-        if !self.connected {
-            return None;
-        }
-        while self
-            .queue
-            .front()
-            .is_some_and(|sequence| !self.is_queued(*sequence))
-        {
-            self.queue.pop_front();
-        }
-        let calls = self.credits > 0 && !self.queue.is_empty();
-        let goodbye = self.goodbye == Goodbye::Wanted && self.is_settled();
-        let acknowledge = self.unsent_count >= ACKNOWLEDGE_AT
-            || self.unsent_count > 0 && (self.acknowledge_now || goodbye);
-        if !(calls || acknowledge || goodbye)
-            && self.cancels.is_empty()
-            && self.retired.is_empty()
-            && self.outgoing.is_empty()
-        {
-            return None;
-        }
-        Some(self.build_frame(
-            now,
-            goodbye && self.cancels.is_empty() && self.retired.is_empty(),
-        ))
-    }
-
-    fn build_frame(&mut self, now: Instant, goodbye: bool) -> Bytes {
-        let first = self
-            .queue
-            .front()
-            .and_then(|sequence| self.calls.get(sequence));
-        let mut frame = FrameWriter::new(first.map_or(64, |entry| {
-            (entry.submission.body.len() + 64).min(FRAME_BYTES)
-        }));
-        if self.cancels.is_empty() {
-            // Their cancellations left in an earlier frame.
-            for sequence in mem::take(&mut self.retired) {
-                self.acknowledge(sequence);
-            }
-        } else {
-            frame.cancel(&self.cancels);
-            self.cancels.clear();
-        }
-        if self.unsent_count > 0 {
-            frame.acknowledged(self.unsent.runs());
-            self.unsent.clear();
-            self.unsent_count = 0;
-            self.acknowledge_now = false;
-        }
-        self.write_calls(&mut frame, now);
-        if frame.len() < FRAME_BYTES
-            && let Some((sequence, data, last)) = self.outgoing.next()
-        {
-            frame.part(sequence, data, last);
-            let abandoned = |entry: &Entry| matches!(entry.stage, Stage::Abandoned);
-            if last && self.calls.get(&sequence).is_some_and(abandoned) {
-                self.cancels.push(sequence);
-            }
-        }
-        if goodbye {
-            frame.goodbye();
-            self.goodbye = Goodbye::Sent;
-        }
-        frame.finish()
-    }
-
-    fn write_calls(&mut self, frame: &mut FrameWriter, now: Instant) {
-        while self.credits > 0
-            && frame.len() < FRAME_BYTES
-            && let Some(sequence) = self.queue.pop_front()
-        {
-            let Some(entry) = self.calls.get_mut(&sequence) else {
-                continue;
-            };
-            if !matches!(entry.stage, Stage::Queued) {
-                continue;
-            }
-            // Only what remains of its time; a time-out too long for a clock is passed on as it is.
-            let timeout = match entry.deadline {
-                Some(deadline) => Some(deadline.saturating_duration_since(now)),
-                None => entry.submission.timeout,
-            };
-            let body = &entry.submission.body;
-            if body.len() > PART_ABOVE {
-                self.outgoing
-                    .push(sequence, frame::whole_call(sequence, body, timeout));
-            } else {
-                frame.call(sequence, body, timeout);
-            }
-            entry.stage = Stage::Sent;
-            entry.sent = true;
-            self.credits -= 1;
-        }
-    }
-
     /// Are there acknowledgements that no frame has carried yet?
     pub(crate) fn owes_acknowledgements(&self) -> bool {
         self.unsent_count > 0
@@ -530,3 +428,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
