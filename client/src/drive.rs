@@ -40,8 +40,7 @@ pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, 
             None => break,
             Some(Ok(established)) => {
                 lane.connected(&established.welcome);
-                let since = Instant::now();
-                let broken = carry(&net, &session, &lane, established).await;
+                let (broken, answered) = carry(&net, &session, &lane, established).await;
                 lane.disconnected();
                 if lane.is_closing() {
                     break;
@@ -49,9 +48,9 @@ pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, 
                 tracing::debug!(place = %session.place, reason = %broken, "a connection broke");
                 patience = session.reconnect_for;
                 // A server that ends every lane at once is not asked as fast as it can say so.
-                breather = match since.elapsed() {
-                    short if short < PAUSES.1 => (breather * 2).clamp(PAUSES.0, PAUSES.1),
-                    _ => Duration::ZERO,
+                breather = match answered {
+                    true => Duration::ZERO,
+                    false => (breather * 2).clamp(PAUSES.0, PAUSES.1),
                 };
                 if unless_closing(&lane, net.sleep(breather)).await.is_none() {
                     break;
@@ -121,13 +120,14 @@ async fn connect<N: Net>(
     }
 }
 
-/// Carries frames until the connection breaks, or the goodbye is answered.
+/// Carries frames until the connection breaks, or the goodbye is answered. Tells why, and whether the server said
+/// anything.
 async fn carry<N: Net>(
     net: &N,
     session: &Session,
     lane: &SharedLane,
     established: Established<N::Stream>,
-) -> Broken {
+) -> (Broken, bool) {
     let beat = match session.liveness {
         Liveness::Heartbeat => Some(Duration::from_millis(
             established.welcome.grace_ms.max(100) / 4,
@@ -142,14 +142,14 @@ async fn carry<N: Net>(
         sent_since_beat: false,
         acknowledging: None,
         leaving: None,
+        answered: false,
         connection: established,
     };
-    poll_fn(|cx| match carrier.poll(cx) {
-        Poll::Ready(Ok(())) => Poll::Ready(Broken::Closed),
-        Poll::Ready(Err(broken)) => Poll::Ready(broken),
-        Poll::Pending => Poll::Pending,
-    })
-    .await
+    let broken = match poll_fn(|cx| carrier.poll(cx)).await {
+        Ok(()) => Broken::Closed,
+        Err(broken) => broken,
+    };
+    (broken, carrier.answered)
 }
 
 /// Why no more frames are carried.
@@ -175,6 +175,8 @@ struct Carrier<'a, N: Net> {
     acknowledging: Option<N::Sleep>,
     /// Runs while a goodbye is under way.
     leaving: Option<N::Sleep>,
+    /// The server has sent a frame.
+    answered: bool,
 }
 
 impl<N: Net> Carrier<'_, N> {
@@ -188,7 +190,10 @@ impl<N: Net> Carrier<'_, N> {
                 .poll_receive::<wire::ServerFrame>(cx)?
             {
                 match frame {
-                    Some(frame) => self.lane.on_frame(frame)?,
+                    Some(frame) => {
+                        self.answered = true;
+                        self.lane.on_frame(frame)?;
+                    }
                     None => return Poll::Ready(Ok(())),
                 }
             }
