@@ -12,6 +12,7 @@ use crate::caller::{Caller, Request, sealed};
 use crate::error::{Error, Happened, Result};
 use crate::object::Object;
 use crate::options::{Interrupt, Liveness, Options};
+use crate::place::Place;
 use crate::proxy;
 use crate::session::Session;
 use commonhold_proto::{Call, Owner, Reply, Target};
@@ -133,6 +134,16 @@ impl Client {
     /// The server itself.
     pub fn server(&self) -> proxy::Server<Client> {
         proxy::Server::new(self.clone())
+    }
+
+    /// Where the server is.
+    pub fn place(&self) -> &Place {
+        &self.inner.session.place
+    }
+
+    /// In a child that was just forked: lets go of the parent's connection now, where otherwise its first call would.
+    pub fn forked(&self) {
+        self.inner();
     }
 
     /// Makes any call. A refusal is inside the reply. A method that waits does so for `timeout`; `None` is for ever.
