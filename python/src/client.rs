@@ -1,0 +1,110 @@
+//! `Client`.
+
+use crate::dict::Dict;
+use crate::wait;
+use commonhold::{Durability, Options, blocking};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// A connection to a server, and what its objects are made with.
+///
+/// Threads may share it. In a forked child it goes on with a session of its own.
+#[pyclass(frozen, weakref, module = "commonhold")]
+pub(crate) struct Client {
+    /// Absent only while it is dropped.
+    client: Option<blocking::Client>,
+}
+
+impl Client {
+    pub(crate) fn get(&self) -> &blocking::Client {
+        self.client
+            .as_ref()
+            .expect("only drop takes it, and nobody holds what is dropped")
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (url=None, *, key_file=None, name=None))]
+    fn new(
+        py: Python<'_>,
+        url: Option<String>,
+        key_file: Option<PathBuf>,
+        name: Option<String>,
+    ) -> PyResult<Client> {
+        let mut options = Options::new().interrupt(wait::interrupted);
+        if let Some(url) = url {
+            options = options.url(url);
+        }
+        if let Some(path) = key_file {
+            options = options.key_file(path);
+        }
+        if let Some(name) = name {
+            options = options.name(name);
+        }
+        let client = wait::without_interpreter(py, || options.connect_blocking())?;
+        Ok(Client {
+            client: Some(client),
+        })
+    }
+
+    /// The dict of this name. Makes no call: a read of a dict that does not exist sees an empty one, and the first write
+    /// creates it.
+    ///
+    /// durability: "durable", "relaxed" or "memory"; None is what the dict has, or the server's default.
+    #[pyo3(signature = (name, *, durability=None))]
+    fn dict(slf: Bound<'_, Self>, name: String, durability: Option<&str>) -> PyResult<Dict> {
+        let mut dict = slf.get().get().dict(&name);
+        if let Some(durability) = durability {
+            let durability = Durability::from_name(durability).ok_or_else(|| {
+                let message = format!(
+                    "the durability {durability:?} is not one of \"durable\", \"relaxed\" and \"memory\""
+                );
+                PyValueError::new_err(message)
+            })?;
+            dict = dict.durability(durability);
+        }
+        Ok(Dict::new(dict, name, slf.unbind()))
+    }
+
+    /// Where the server is.
+    #[getter]
+    fn url(&self) -> String {
+        self.get().place().to_string()
+    }
+
+    /// Says goodbye: what this client holds is given back, and its calls fail from now on.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let client = self.get().clone();
+        wait::without_interpreter(py, || {
+            client.close();
+            Ok(())
+        })
+    }
+
+    /// Lets go of the parent's connection in a forked child.
+    fn _forked(&self) {
+        self.get().forked();
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<commonhold client at {}>", self.url())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        wait::let_go(self.client.take());
+    }
+}

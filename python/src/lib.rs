@@ -1,0 +1,19 @@
+//! `commonhold._native`: the blocking client as Python classes. Names, docstrings and errors belong to the Python package
+//! around it.
+
+mod client;
+mod dict;
+mod error;
+mod value;
+mod wait;
+
+use pyo3::prelude::*;
+
+/// The extension module.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::client::Client;
+    #[pymodule_export]
+    use crate::dict::Dict;
+}

@@ -1,0 +1,151 @@
+//! Values from and to Python objects.
+
+use crate::error;
+use commonhold::Value;
+use commonhold_proto::value::DEPTH_MAX;
+use num_bigint::BigInt;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{
+    IntoPyDict as _, PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
+    PyTuple,
+};
+
+/// A value that a method takes.
+pub(crate) struct Argument(pub(crate) Value);
+
+impl<'py> FromPyObject<'_, 'py> for Argument {
+    type Error = PyErr;
+
+    fn extract(it: Borrowed<'_, 'py, PyAny>) -> PyResult<Argument> {
+        from_python(&it).map(Argument)
+    }
+}
+
+/// The value of an object. Subclasses count as what they derive from.
+///
+/// # Errors
+/// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply.
+pub(crate) fn from_python(it: &Bound<'_, PyAny>) -> PyResult<Value> {
+    read(it, DEPTH_MAX)
+}
+
+/// The object of a value.
+pub(crate) fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match value {
+        Value::Null => py.None().into_bound(py),
+        Value::Bool(truth) => PyBool::new(py, truth).to_owned().into_any(),
+        Value::Int(number) => number.into_pyobject(py)?.into_any(),
+        Value::BigInt(number) => write_big(py, &number)?,
+        Value::Float(number) => PyFloat::new(py, number).into_any(),
+        Value::Text(text) => PyString::new(py, &text).into_any(),
+        Value::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
+        Value::List(items) => PyList::new(py, write_all(py, items)?)?.into_any(),
+        Value::Tuple(items) => PyTuple::new(py, write_all(py, items)?)?.into_any(),
+        Value::Set(items) => PySet::new(py, write_all(py, items)?)?.into_any(),
+        Value::Frozenset(items) => PyFrozenSet::new(py, write_all(py, items)?)?.into_any(),
+        Value::Dict(pairs) => {
+            let dict = PyDict::new(py);
+            for (key, value) in pairs {
+                dict.set_item(to_python(py, key)?, to_python(py, value)?)?;
+            }
+            dict.into_any()
+        }
+        Value::Reference(_) | Value::Opaque(_) => {
+            let name = value.type_name();
+            let message = format!("the value holds a {name}, which this client cannot show");
+            return Err(error::general(py, message));
+        }
+    })
+}
+
+/// `depth` is how deep the object may be nested.
+fn read(it: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    if let Ok(text) = it.cast::<PyString>() {
+        return Ok(Value::Text(text.to_str()?.to_owned()));
+    }
+    // Before int, which bool is a subclass of.
+    if let Ok(truth) = it.cast::<PyBool>() {
+        return Ok(Value::Bool(truth.is_true()));
+    }
+    if let Ok(number) = it.cast::<PyInt>() {
+        return read_int(number);
+    }
+    if let Ok(number) = it.cast::<PyFloat>() {
+        return Ok(Value::Float(number.value()));
+    }
+    if it.is_none() {
+        return Ok(Value::Null);
+    }
+    if let Ok(bytes) = it.cast::<PyBytes>() {
+        return Ok(Value::Bytes(bytes.as_bytes().to_vec().into()));
+    }
+    let Some(inner) = depth.checked_sub(1).filter(|inner| *inner > 0) else {
+        let message = format!("a value may be nested {DEPTH_MAX} deep, and this is deeper");
+        return Err(PyValueError::new_err(message));
+    };
+    if let Ok(list) = it.cast::<PyList>() {
+        return read_all(list.iter(), inner).map(Value::List);
+    }
+    if let Ok(tuple) = it.cast::<PyTuple>() {
+        return read_all(tuple.iter(), inner).map(Value::Tuple);
+    }
+    if let Ok(dict) = it.cast::<PyDict>() {
+        let pairs = dict
+            .iter()
+            .map(|(key, value)| Ok((read(&key, inner)?, read(&value, inner)?)));
+        return pairs.collect::<PyResult<_>>().map(Value::Dict);
+    }
+    if let Ok(set) = it.cast::<PySet>() {
+        return read_all(set.iter(), inner).map(Value::Set);
+    }
+    if let Ok(set) = it.cast::<PyFrozenSet>() {
+        return read_all(set.iter(), inner).map(Value::Frozenset);
+    }
+    Err(PyTypeError::new_err(format!(
+        "a {} is not a value that can be shared: None, bool, int, float, str, bytes, list, tuple, dict, set and frozenset \
+         are",
+        it.get_type().name()?
+    )))
+}
+
+fn read_all<'py>(
+    items: impl Iterator<Item = Bound<'py, PyAny>>,
+    depth: usize,
+) -> PyResult<Vec<Value>> {
+    items.map(|item| read(&item, depth)).collect()
+}
+
+fn read_int(number: &Bound<'_, PyInt>) -> PyResult<Value> {
+    match number.extract::<i64>() {
+        Ok(small) => Ok(Value::Int(small)),
+        Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => read_big(number),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_big(number: &Bound<'_, PyInt>) -> PyResult<Value> {
+    let py = number.py();
+    let bits: usize = number.call_method0(intern!(py, "bit_length"))?.extract()?;
+    let signed = [(intern!(py, "signed"), true)].into_py_dict(py)?;
+    // One more bit for the sign.
+    let arguments = (bits / 8 + 1, intern!(py, "little"));
+    let bytes = number.call_method(intern!(py, "to_bytes"), arguments, Some(&signed))?;
+    let bytes = bytes.cast_into::<PyBytes>()?;
+    Ok(Value::from_big_int(BigInt::from_signed_bytes_le(
+        bytes.as_bytes(),
+    )))
+}
+
+fn write_big<'py>(py: Python<'py>, number: &BigInt) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = PyBytes::new(py, &number.to_signed_bytes_le());
+    let signed = [(intern!(py, "signed"), true)].into_py_dict(py)?;
+    let arguments = (bytes, intern!(py, "little"));
+    py.get_type::<PyInt>()
+        .call_method(intern!(py, "from_bytes"), arguments, Some(&signed))
+}
+
+fn write_all(py: Python<'_>, items: Vec<Value>) -> PyResult<Vec<Bound<'_, PyAny>>> {
+    items.into_iter().map(|item| to_python(py, item)).collect()
+}
