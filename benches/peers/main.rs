@@ -1,0 +1,113 @@
+//! Side by side with peers: each row measures this server and a peer in turn, on the same transport and with the same
+//! durability, and compares the medians.
+//!
+//! `cargo bench --bench peers` measures all rows, prints a table and writes `target/bench.json`;
+//! `cargo bench --bench peers -- durable64 c50` measures the rows whose names contain one of the words.
+//! `--samples N` and `--seconds S` change how often and how long.
+
+mod echo;
+mod lab;
+mod load;
+mod process;
+mod python;
+mod redis;
+mod report;
+mod rows;
+mod server;
+
+use anyhow::{Context as _, Result, bail};
+use lab::Lab;
+use report::Measured;
+use rows::{ROWS, Row};
+use std::time::Duration;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    match first.as_deref() {
+        Some(echo::CHILD) => return echo::serve(arguments.next().context("a socket")?.as_ref()),
+        Some(server::CHILD) => {
+            return server::serve(arguments.next().context("a folder")?.as_ref());
+        }
+        _ => {}
+    }
+    let plan = Plan::read(first.into_iter().chain(arguments))?;
+    let lab = Lab::new()?;
+    for sentence in lab.about() {
+        println!("{sentence}");
+    }
+    println!("{}", report::head());
+    let mut measured = Vec::new();
+    for row in ROWS.iter().filter(|row| plan.wants(row)) {
+        match measure(row, &lab, &plan) {
+            Ok(Some(result)) => {
+                println!("{}", result.line());
+                measured.push(result);
+            }
+            Ok(None) => println!("{:<34} skipped: {}", row.name, lab.missing(row.peer)),
+            Err(error) => bail!("{}: {error:#}", row.name),
+        }
+    }
+    report::write(&measured)?;
+    let failed = measured.iter().filter(|row| row.pass == Some(false));
+    for row in failed {
+        println!("{} misses its bar", row.row.name);
+    }
+    Ok(())
+}
+
+/// What to measure.
+struct Plan {
+    words: Vec<String>,
+    samples: usize,
+    time: Duration,
+}
+
+impl Plan {
+    fn read(arguments: impl Iterator<Item = String>) -> Result<Plan> {
+        let mut plan = Plan {
+            words: Vec::new(),
+            samples: 5,
+            time: Duration::from_secs(1),
+        };
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            let mut number = || {
+                let text = arguments.next().context("a number is missing")?;
+                text.parse::<f64>().context("a number was expected")
+            };
+            match argument.as_str() {
+                // Cargo says so.
+                "--bench" => {}
+                "--seconds" => plan.time = Duration::try_from_secs_f64(number()?)?,
+                "--samples" => {
+                    let text = arguments.next().context("a number is missing")?;
+                    plan.samples = text.parse().context("a number was expected")?;
+                }
+                word if word.starts_with('-') => bail!("there is no option {word}"),
+                word => plan.words.push(word.to_owned()),
+            }
+        }
+        Ok(plan)
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| row.name.contains(word))
+    }
+}
+
+/// Measures one row: both sides in turn, after a short warm-up of each. `None` if the peer is not on this machine.
+fn measure(row: &'static Row, lab: &Lab, plan: &Plan) -> Result<Option<Measured>> {
+    if !lab.has(row.peer) {
+        return Ok(None);
+    }
+    let warm_up = plan.time / 4;
+    (row.theirs)(lab, warm_up).context("the peer")?;
+    (row.ours)(lab, warm_up)?;
+    let (mut ours, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..plan.samples {
+        peers.push((row.theirs)(lab, plan.time).context("the peer")?);
+        ours.push((row.ours)(lab, plan.time)?);
+    }
+    Ok(Some(Measured::new(row, ours, peers)))
+}

@@ -1,0 +1,51 @@
+//! CPython's own `multiprocessing.Manager`, over its default Unix socket.
+
+use anyhow::{Context as _, Result, bail};
+use std::process::Command;
+use std::time::Duration;
+
+/// Calls one method of a managed dict for a time and prints the microseconds of one call.
+const SCRIPT: &str = r"
+import sys, time
+from multiprocessing import Manager
+
+def main():
+    step, seconds = sys.argv[1], float(sys.argv[2])
+    with Manager() as manager:
+        shared = manager.dict()
+        shared['key'] = 1
+        get = lambda: shared.get('key')
+        def put():
+            shared['key'] = 1
+        run = {'get': get, 'set': put}[step]
+        count, start = 0, time.perf_counter()
+        while True:
+            for _ in range(16):
+                run()
+            count += 16
+            elapsed = time.perf_counter() - start
+            if elapsed >= seconds:
+                break
+    print(elapsed * 1e6 / count)
+
+if __name__ == '__main__':
+    main()
+";
+
+/// Its version, if it is installed.
+pub(crate) fn version() -> Option<String> {
+    let output = Command::new("python3").arg("--version").output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Microseconds of one `get` or `set` of a dict of `multiprocessing.Manager`.
+pub(crate) fn manager_micros(step: &str, time: Duration) -> Result<f64> {
+    let output = Command::new("python3")
+        .args(["-c", SCRIPT, step, &time.as_secs_f64().to_string()])
+        .output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().context("python3 prints a number")
+}
