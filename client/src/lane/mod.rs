@@ -430,4 +430,6 @@ impl Entry {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
