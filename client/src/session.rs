@@ -105,10 +105,7 @@ impl Session {
 
     /// The name that HTTP/2 requests carry.
     pub(crate) fn authority(&self) -> String {
-        match &self.place {
-            Place::Unix(_) => "localhost".to_owned(),
-            place => place.to_string(),
-        }
+        self.place.authority()
     }
 
     pub(crate) fn unreachable(&self, source: io::Error) -> Error {

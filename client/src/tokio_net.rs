@@ -26,8 +26,8 @@ impl Net for TokioNet {
     async fn connect(&self, place: &Place) -> io::Result<Stream> {
         match place {
             Place::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-            Place::Tcp { host, port } => {
-                let stream = TcpStream::connect((&host[..], *port)).await?;
+            Place::Tcp(at) => {
+                let stream = TcpStream::connect((&at.host[..], at.port)).await?;
                 socket::tune(&stream)?;
                 Ok(Stream::Tcp(stream))
             }

@@ -46,8 +46,8 @@ impl Socket {
                 stream.set_nonblocking(true)?;
                 Io::Unix(stream)
             }
-            Place::Tcp { host, port } => {
-                let stream = connect_tcp(host, *port)?;
+            Place::Tcp(at) => {
+                let stream = connect_tcp(&at.host, at.port)?;
                 crate::socket::tune(&stream)?;
                 stream.set_nonblocking(true)?;
                 Io::Tcp(stream)
