@@ -24,11 +24,14 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
+/// What makes a Rust value of a reply.
+pub(crate) type Read<T> = fn(Reply) -> Result<T>;
+
 /// A call on its way to a [`Caller`], with what makes a Rust value of its reply.
 #[must_use = "a request does nothing until a caller is asked"]
 pub struct Request<T> {
     pub(crate) work: Result<Work>,
-    read: fn(Reply) -> Result<T>,
+    read: Read<T>,
 }
 
 /// A call that could be expressed in values.
@@ -59,7 +62,7 @@ impl<T> Request<T> {
         call: Result<Call>,
         timeout: Option<Duration>,
         repeatable: bool,
-        read: fn(Reply) -> Result<T>,
+        read: Read<T>,
     ) -> Request<T> {
         let work = call.map(|call| Work {
             target: Aim::Handle(Arc::clone(handle)),
@@ -75,7 +78,7 @@ impl<T> Request<T> {
         target: Target,
         call: Call,
         timeout: Option<Duration>,
-        read: fn(Reply) -> Result<T>,
+        read: Read<T>,
     ) -> Request<T> {
         let work = Work {
             target: Aim::Target(target),
@@ -90,7 +93,7 @@ impl<T> Request<T> {
     }
 
     /// The call, and what makes a result of its reply.
-    pub(crate) fn into_parts(self) -> (Result<Work>, fn(Reply) -> Result<T>) {
+    pub(crate) fn into_parts(self) -> (Result<Work>, Read<T>) {
         (self.work, self.read)
     }
 }

@@ -48,9 +48,10 @@ pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, 
                 tracing::debug!(place = %session.place, reason = %broken, "a connection broke");
                 patience = session.reconnect_for;
                 // A server that ends every lane at once is not asked as fast as it can say so.
-                breather = match answered {
-                    true => Duration::ZERO,
-                    false => (breather * 2).clamp(PAUSES.0, PAUSES.1),
+                breather = if answered {
+                    Duration::ZERO
+                } else {
+                    (breather * 2).clamp(PAUSES.0, PAUSES.1)
                 };
                 if unless_closing(&lane, net.sleep(breather)).await.is_none() {
                     break;

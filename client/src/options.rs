@@ -56,7 +56,7 @@ impl Options {
             name: None,
             liveness: None,
             connect_for: Duration::from_secs(2),
-            reconnect_for: Duration::from_secs(60),
+            reconnect_for: Duration::from_mins(1),
             interrupt: None,
         }
     }

@@ -116,9 +116,9 @@ fn threads_share_one_connection_and_lose_no_update() {
             })
         })
         .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(ch.counter("hits").get().unwrap(), 4000);
 }
 

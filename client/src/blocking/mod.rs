@@ -102,7 +102,7 @@ impl Client {
         let pid = std::process::id();
         let mut inner = &*self.inner;
         while inner.pid != pid {
-            inner = inner.child.get_or_init(|| inner.in_child());
+            inner = inner.child.get_or_init(|| Box::new(inner.in_child()));
         }
         inner
     }
@@ -176,12 +176,12 @@ impl Inner {
         }
     }
 
-    fn in_child(&self) -> Box<Inner> {
+    fn in_child(&self) -> Inner {
         if let Ok(runner) = &self.runner {
             runner.forget();
         }
         let session = Arc::new(self.session.fresh());
-        Box::new(Inner::new(session, self.interrupt.clone()))
+        Inner::new(session, self.interrupt.clone())
     }
 
     fn runner(&self) -> Result<&Runner> {
@@ -195,9 +195,9 @@ impl Inner {
         let lost = self
             .session
             .lost("the client was closed", Happened::Unknown);
-        let last = self.session.leave();
+        let goodbye = self.session.leave();
         let Ok(runner) = &self.runner else { return };
-        runner.lane.close(&lost, last);
+        runner.lane.close(&lost, goodbye);
         let until = Instant::now() + GOODBYE_FOR;
         // Whether it was answered or not: the client is gone.
         let _ = runner.wait(0, Some(until), |cx| runner.lane.poll_closed(cx));

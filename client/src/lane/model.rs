@@ -46,13 +46,15 @@ impl Model {
         let frame = wire::ClientFrame::decode(&bytes[PREFIX..]).expect("a frame");
         assert!(!self.goodbye, "nothing follows a goodbye");
         self.acknowledge(&frame.acknowledged);
-        frame.calls.into_iter().for_each(|call| self.call(call));
+        for call in &frame.calls {
+            self.call(call);
+        }
         for part in frame.parts {
             let staged = self.staged.entry(part.sequence).or_default();
             staged.extend(part.data);
             if part.last {
                 let whole = self.staged.remove(&part.sequence).expect("it is there");
-                self.call(wire::Call::decode(&whole[..]).expect("a call"));
+                self.call(&wire::Call::decode(&whole[..]).expect("a call"));
             }
         }
         if frame.goodbye {
@@ -64,7 +66,7 @@ impl Model {
         }
     }
 
-    fn call(&mut self, call: wire::Call) {
+    fn call(&mut self, call: &wire::Call) {
         assert!(self.credits > 0, "a call without a credit");
         self.credits -= 1;
         let sequence = call.sequence;
@@ -133,7 +135,7 @@ pub(super) struct World {
     pub(super) taken: BTreeMap<u64, i64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Submit {
         size: usize,

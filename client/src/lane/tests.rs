@@ -12,7 +12,9 @@ proptest! {
     #[test]
     fn every_call_happens_once_through_all_cuts(steps in prop::collection::vec(step(), 0..120)) {
         let mut world = World::new();
-        steps.into_iter().for_each(|step| world.step(step));
+        for step in steps {
+            world.step(step);
+        }
         world.settle();
         prop_assert!(world.waiting.is_empty(), "unanswered: {:?}", world.waiting);
         // Each got the reply of its own call: sums are those of the model, and no two are the same.

@@ -19,6 +19,10 @@ pub struct Dict<K, V, C> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values are given away, as to a map: `set(\"x\", 1)`"
+)]
 impl<K, V, C> Dict<K, V, C>
 where
     K: Serialize + DeserializeOwned + 'static,

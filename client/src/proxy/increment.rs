@@ -19,6 +19,10 @@ pub struct Increment<V, C> {
     types: PhantomData<fn() -> V>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values are given away, as to a map: `max(100)`"
+)]
 impl<V, C> Increment<V, C>
 where
     V: Serialize + DeserializeOwned + 'static,
