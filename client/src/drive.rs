@@ -8,7 +8,7 @@ use crate::lane::{PREFIX, Violation};
 use crate::net::{Net, within};
 use crate::options::Liveness;
 use crate::session::{Seat, Session};
-use crate::shared::SharedLane;
+use crate::shared::{Next, SharedLane, Standing};
 use bytes::Bytes;
 use commonhold_proto::wire;
 use std::future::{Future, poll_fn};
@@ -164,6 +164,12 @@ enum Broken {
     Closed,
 }
 
+/// What became of a turn to speak.
+struct Said {
+    something: bool,
+    standing: Standing,
+}
+
 struct Carrier<'a, N: Net> {
     net: &'a N,
     lane: &'a SharedLane,
@@ -201,43 +207,50 @@ impl<N: Net> Carrier<'_, N> {
             if let Poll::Ready(error) = ended {
                 return Poll::Ready(Err(error.into()));
             }
-            if self.poll_timers(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            if !self.poll_send(cx)? {
-                return Poll::Pending;
+            let said = self.poll_send(cx)?;
+            if !said.something {
+                return self.poll_timers(said.standing, cx).map(Ok);
             }
         }
     }
 
-    /// Gives the connection the frames that there are. True if there were any: they are yet to be written.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
+    /// Gives the connection the frames that there are. If there were any, they are yet to be written.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<Said, Broken> {
         let channel = &mut self.connection.channel;
-        let mut sent = false;
+        let mut something = false;
         while channel.poll_sent(cx)?.is_ready() {
-            let Some(frame) = self.lane.next_frame(cx) else {
-                break;
-            };
-            channel.send(frame);
+            match self.lane.next(cx) {
+                Next::Frame(frame) => channel.send(frame),
+                Next::Nothing(standing) => {
+                    return Ok(Said {
+                        something,
+                        standing,
+                    });
+                }
+            }
             self.sent_since_beat = true;
-            sent = true;
+            something = true;
         }
-        Ok(sent)
+        Ok(Said {
+            something,
+            standing: self.lane.standing(),
+        })
     }
 
-    /// Ready if a goodbye takes too long.
-    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.lane.is_closing() {
-            if self.lane.is_finished() {
-                return Poll::Ready(());
+    /// Ready when everything is said, or when a goodbye takes too long.
+    fn poll_timers(&mut self, standing: Standing, cx: &mut Context<'_>) -> Poll<()> {
+        match standing {
+            Standing::Finished => return Poll::Ready(()),
+            Standing::Leaving => {
+                let leaving = self
+                    .leaving
+                    .get_or_insert_with(|| self.net.sleep(GOODBYE_FOR));
+                return Pin::new(leaving).poll(cx);
             }
-            let leaving = self
-                .leaving
-                .get_or_insert_with(|| self.net.sleep(GOODBYE_FOR));
-            return Pin::new(leaving).poll(cx);
-        }
-        if self.acknowledging.is_none() && self.lane.owes_acknowledgements() {
-            self.acknowledging = Some(self.net.sleep(ACKNOWLEDGE_AFTER));
+            Standing::Owing if self.acknowledging.is_none() => {
+                self.acknowledging = Some(self.net.sleep(ACKNOWLEDGE_AFTER));
+            }
+            Standing::Owing | Standing::Even => {}
         }
         if let Some(sleep) = &mut self.acknowledging
             && Pin::new(sleep).poll(cx).is_ready()

@@ -40,6 +40,28 @@ enum Opening {
     Failed(Error),
 }
 
+/// What the driver does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// It sends this.
+    Frame(Bytes),
+    /// It waits.
+    Nothing(Standing),
+}
+
+/// How a lane stands with its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing is owed.
+    Even,
+    /// There are acknowledgements that no frame has carried yet.
+    Owing,
+    /// The client is closing.
+    Leaving,
+    /// Everything is said.
+    Finished,
+}
+
 impl SharedLane {
     /// Takes a call; its reply comes under the number that this returns.
     pub(crate) fn submit(&self, submission: Submission, now: Instant) -> Result<u64> {
@@ -145,18 +167,21 @@ impl SharedLane {
     }
 
     /// The next frame to send. If there is none, the driver is woken when there is.
-    pub(crate) fn next_frame(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+    pub(crate) fn next(&self, cx: &mut Context<'_>) -> Next {
         let mut state = self.state.lock();
-        let frame = state.lane.next_frame(Instant::now());
-        if frame.is_none()
-            && !state
-                .driver
-                .as_ref()
-                .is_some_and(|old| old.will_wake(cx.waker()))
-        {
+        if let Some(frame) = state.lane.next_frame(Instant::now()) {
+            return Next::Frame(frame);
+        }
+        let known = state.driver.as_ref();
+        if !known.is_some_and(|driver| driver.will_wake(cx.waker())) {
             state.driver = Some(cx.waker().clone());
         }
-        frame
+        Next::Nothing(state.standing())
+    }
+
+    /// How the lane stands with its server.
+    pub(crate) fn standing(&self) -> Standing {
+        self.state.lock().standing()
     }
 
     /// Takes a frame in.
@@ -208,17 +233,13 @@ impl SharedLane {
         self.state.lock().lane.acknowledged().to_vec()
     }
 
-    pub(crate) fn owes_acknowledgements(&self) -> bool {
-        self.state.lock().lane.owes_acknowledgements()
-    }
-
+    /// Lets the acknowledgements go, even alone.
     pub(crate) fn acknowledge_now(&self) {
-        self.state.lock().lane.acknowledge_now();
-    }
-
-    /// Is everything said, the goodbye included?
-    pub(crate) fn is_finished(&self) -> bool {
-        self.state.lock().lane.is_finished()
+        let mut state = self.state.lock();
+        state.lane.acknowledge_now();
+        if let Some(driver) = &state.driver {
+            driver.wake_by_ref();
+        }
     }
 
     /// The driver ends.
@@ -232,6 +253,18 @@ impl SharedLane {
 }
 
 impl State {
+    fn standing(&self) -> Standing {
+        if self.closing && self.lane.is_finished() {
+            Standing::Finished
+        } else if self.closing {
+            Standing::Leaving
+        } else if self.lane.owes_acknowledgements() {
+            Standing::Owing
+        } else {
+            Standing::Even
+        }
+    }
+
     fn wake_watchers(&mut self) {
         self.watchers.drain(..).for_each(Waker::wake);
     }

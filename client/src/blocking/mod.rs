@@ -7,6 +7,7 @@ mod net;
 mod reactor;
 mod runner;
 mod socket;
+mod spin;
 
 use crate::caller::{Caller, Request, sealed};
 use crate::error::{Error, Happened, Result};

@@ -1,6 +1,7 @@
 //! Waiting for one socket and for other threads, with nothing but `poll(2)`.
 
 use super::socket::Source;
+use super::spin::{POLICY, Spin};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,9 +20,9 @@ pub(super) struct Reactor {
 }
 
 /// What the driver waits for. Only the driving thread touches it; the lock is never contended.
-#[derive(Default)]
 struct Slot {
     source: Option<Arc<Source>>,
+    spin: Spin,
     /// When a pause ends. Each poll of the driver says so anew.
     deadline: Option<Instant>,
 }
@@ -61,7 +62,11 @@ impl Reactor {
         Ok(Reactor {
             waker: Waker::from(Arc::clone(&wakeup)),
             wakeup,
-            slot: Mutex::default(),
+            slot: Mutex::new(Slot {
+                source: None,
+                spin: Spin::new(POLICY),
+                deadline: None,
+            }),
         })
     }
 
@@ -105,16 +110,19 @@ impl Reactor {
             self.wakeup.asleep.store(false, Ordering::SeqCst);
             return Ok(Waited::Woken);
         }
-        let (source, pause) = {
+        let (source, pause, spin) = {
             let slot = self.slot.lock();
             let pause = slot
                 .deadline
                 .map(|at| at.saturating_duration_since(Instant::now()));
-            (slot.source.clone(), pause)
+            (slot.source.clone(), pause, slot.spin.budget())
         };
         let paused = pause.is_some_and(|pause| slice.is_none_or(|slice| pause <= slice));
         let timeout = if paused { pause } else { slice };
-        let waited = self.wait_for(source.as_deref(), timeout);
+        let waited = match (source.as_deref(), spin) {
+            (Some(source), Some(budget)) => self.spin_for(source, budget, timeout),
+            (source, _) => self.wait_for(source, timeout),
+        };
         self.wakeup.asleep.store(false, Ordering::SeqCst);
         self.wakeup.woken.store(false, Ordering::SeqCst);
         match waited {
@@ -124,6 +132,27 @@ impl Reactor {
             Err(Errno::INTR) => Ok(Waited::Signal),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Looks again and again before it waits.
+    fn spin_for(
+        &self,
+        source: &Source,
+        budget: Duration,
+        timeout: Option<Duration>,
+    ) -> Result<bool, Errno> {
+        let begun = Instant::now();
+        let mut found = self.wait_for(Some(source), Some(Duration::ZERO))?;
+        while !found && begun.elapsed() < budget {
+            std::hint::spin_loop();
+            found = self.wakeup.woken.load(Ordering::SeqCst)
+                || self.wait_for(Some(source), Some(Duration::ZERO))?;
+        }
+        self.slot.lock().spin.learn(found);
+        if found {
+            return Ok(true);
+        }
+        self.wait_for(Some(source), timeout)
     }
 
     /// False if the time was over first.
