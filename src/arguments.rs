@@ -7,6 +7,7 @@
 
 use crate::serve::ServeArguments;
 use crate::units;
+use crate::verbs::Verb;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(crate) struct Reach {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(ServeArguments),
+    #[command(flatten)]
+    Verb(Verb),
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ impl Exit {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
+    /// What the server said, if it said anything.
+    code: Option<Code>,
 }
 
 impl Failure {
@@ -55,7 +57,13 @@ impl Failure {
         Failure {
             exit,
             message: message.into(),
+            code: None,
         }
+    }
+
+    /// Is there no such key or object?
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.code == Some(Code::NotFound)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Failure {
@@ -97,7 +105,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let exit = match &error {
             Error::Refused(refusal) => match refusal.code {
-                Code::DeadlineExceeded => Exit::TimedOut,
+                Code::DeadlineExceeded | Code::WouldBlock => Exit::TimedOut,
                 Code::Internal => Exit::ServerFailed,
                 _ => Exit::Refused,
             },
@@ -106,7 +114,10 @@ impl From<Error> for Failure {
             Error::Value { .. } => Exit::Refused,
             _ => Exit::Unreachable,
         };
-        Failure::new(exit, chain(&error))
+        Failure {
+            code: error.code(),
+            ..Failure::new(exit, chain(&error))
+        }
     }
 }
 

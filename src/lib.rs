@@ -7,6 +7,7 @@ mod settings;
 mod units;
 
 mod serve;
+mod verbs;
 
 use arguments::{Cli, Command};
 use clap::Parser as _;
@@ -27,6 +28,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     };
     let ended = match &cli.command {
         Command::Serve(serve) => serve::run(serve, &cli.reach),
+        Command::Verb(verb) => verb.run(&cli.reach),
     };
     match ended {
         Ok(()) => 0,

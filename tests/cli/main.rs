@@ -1,0 +1,5 @@
+//! The command as people use it: the real binary, a server of its own, a home of its own.
+
+mod home;
+mod serve;
+mod verbs;
