@@ -8,6 +8,7 @@ use crate::options::{Liveness, Options};
 use crate::proxy::{Barrier, Counter, Dict, Server};
 use crate::session::Session;
 use crate::shared::SharedLane;
+use crate::stats::Stats;
 use crate::tokio_net::TokioNet;
 use commonhold_proto::{Call, Owner, Reply, Target};
 use serde::Serialize;
@@ -122,6 +123,11 @@ impl Client {
     /// How often the server gave up everything that this client held, because it did not hear from it in time.
     pub fn lease_losses(&self) -> u64 {
         self.inner.session.lease_losses()
+    }
+
+    /// What became of the calls of this connection, in numbers. Clones share it; every [`lane`](Client::lane) has its own.
+    pub fn stats(&self) -> Stats {
+        self.inner.lane.stats()
     }
 
     /// Says goodbye and waits until the server knows. Calls that are under way end with an error.

@@ -31,6 +31,7 @@ mod net;
 mod session;
 mod shared;
 mod socket;
+mod stats;
 mod tokio_net;
 
 pub use caller::{Caller, Request};
@@ -44,3 +45,4 @@ pub use object::Object;
 pub use options::{Liveness, Options};
 pub use place::Place;
 pub use proxy::{Barrier, Counter, Dict, Increment, Pairs, Scan, Server};
+pub use stats::Stats;

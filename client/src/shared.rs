@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Happened, Result};
 use crate::lane::{Lane, Submission, Violation};
+use crate::stats::Stats;
 use bytes::Bytes;
 use commonhold_proto::{Reply, wire};
 use parking_lot::Mutex;
@@ -98,6 +99,11 @@ impl SharedLane {
     /// Wakes someone who waits for a reply: the work of driving is free.
     pub(crate) fn wake_another(&self, but: u64) {
         self.state.lock().lane.wake_another(but);
+    }
+
+    /// What became of its calls.
+    pub(crate) fn stats(&self) -> Stats {
+        self.state.lock().lane.stats()
     }
 
     /// Whether the first connection was made.

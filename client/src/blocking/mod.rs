@@ -16,6 +16,7 @@ use crate::options::{Interrupt, Liveness, Options};
 use crate::place::Place;
 use crate::proxy;
 use crate::session::Session;
+use crate::stats::Stats;
 use commonhold_proto::{Call, Owner, Reply, Target};
 use parking_lot::Mutex;
 use runner::{Runner, Stopped};
@@ -155,6 +156,12 @@ impl Client {
     /// How often the server gave up everything that this client held, because it did not hear from it in time.
     pub fn lease_losses(&self) -> u64 {
         self.inner().session.lease_losses()
+    }
+
+    /// What became of the calls of this connection, in numbers. Clones share it; every [`lane`](Client::lane) has its own.
+    pub fn stats(&self) -> Stats {
+        let runner = self.inner().runner.as_ref();
+        runner.map_or_else(|_| Stats::default(), |runner| runner.lane.stats())
     }
 
     /// Says goodbye and waits until the server knows, for at most 1 s. Calls of other threads end with an error.

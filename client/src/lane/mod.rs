@@ -12,6 +12,7 @@ mod send;
 pub(crate) use frame::PREFIX;
 
 use crate::error::{Error, Happened, Result};
+use crate::stats::Stats;
 use bytes::Bytes;
 use commonhold_proto::{Reply, wire};
 use parts::{Incoming, Outgoing};
@@ -64,6 +65,10 @@ pub(crate) struct Lane {
     /// Send acknowledgements now, with calls or without.
     acknowledge_now: bool,
     goodbye: Goodbye,
+    /// Connections so far.
+    connections: u64,
+    resent: u64,
+    remembered: u64,
 }
 
 #[derive(Debug)]
@@ -195,6 +200,7 @@ impl Lane {
     pub(crate) fn connected(&mut self, welcome: &wire::Welcome) {
         self.disconnected();
         self.connected = true;
+        self.connections += 1;
         self.credits = welcome.credits.into();
         self.reply_bytes_max = usize::try_from(welcome.value_bytes_max)
             .unwrap_or(usize::MAX)
@@ -341,6 +347,16 @@ impl Lane {
         Ok(())
     }
 
+    /// What became of its calls.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            calls: self.last,
+            resent: self.resent,
+            remembered: self.remembered,
+            reconnects: self.connections.saturating_sub(1),
+        }
+    }
+
     /// Are there acknowledgements that no frame has carried yet?
     pub(crate) fn owes_acknowledgements(&self) -> bool {
         self.unsent_count > 0
@@ -403,7 +419,10 @@ impl Lane {
             return;
         };
         match entry.stage {
-            Stage::Queued | Stage::Sent if entry.sent => entry.answer(Ok(reply)),
+            Stage::Queued | Stage::Sent if entry.sent => {
+                self.remembered += u64::from(reply.remembered);
+                entry.answer(Ok(reply));
+            }
             Stage::Abandoned => {
                 self.calls.remove(&sequence);
                 self.acknowledge(sequence);

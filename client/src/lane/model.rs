@@ -88,6 +88,7 @@ impl Model {
         let padding = Value::Bytes(vec![0; usize::try_from(size).expect("small")].into());
         self.replies.push_back(wire::Reply {
             sequence,
+            remembered: remembered.is_some(),
             result: Some(wire::reply::Result::Value(Value::List(vec![
                 sum.into(),
                 padding,

@@ -107,6 +107,7 @@ impl Lane {
                 frame.call(sequence, body, timeout);
             }
             entry.stage = Stage::Sent;
+            self.resent += u64::from(entry.sent);
             entry.sent = true;
             self.credits -= 1;
         }

@@ -30,6 +30,30 @@ proptest! {
     }
 }
 
+#[test]
+fn what_was_sent_again_is_counted() {
+    let mut world = World::new();
+    // One is answered, of one the reply is lost, and one is lost on its way.
+    for _ in 0..3 {
+        world.submit(1, 0);
+        world.step(Step::ClientSends);
+    }
+    world.step(Step::ServerReceives);
+    world.step(Step::ServerSends(1));
+    world.step(Step::ClientReceives);
+    world.step(Step::ServerReceives);
+    world.step(Step::ServerSends(1));
+    world.cut(1, 1);
+    world.settle();
+    let expected = Stats {
+        calls: 3,
+        resent: 2,
+        remembered: 1,
+        reconnects: 1,
+    };
+    assert_eq!(world.lane.stats(), expected);
+}
+
 fn error() -> Error {
     Error::Closed
 }
