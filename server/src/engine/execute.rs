@@ -16,7 +16,7 @@ use commonhold_proto::{
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::smallvec;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(crate) enum Origin {
 pub(crate) struct Connection {
     pub(crate) lane: Arc<Lane>,
     pub(crate) lease: Arc<Lease>,
+    /// Its welcome told that the lease before was lost, and no call has come since.
+    pub(super) tells: AtomicBool,
 }
 
 /// Takes the answer to one call.
@@ -160,7 +162,7 @@ impl Engine {
         let line = resume.method.line;
         let ahead = line.is_some_and(|line| state.waiting.stands(line));
         let decision = self.decide(cell, &mut state, caller, resume, ahead);
-        let decision = keep_deadline(decision, on_deadline);
+        let decision = keep_deadline(decision, resume, on_deadline);
         let standing = Standing {
             line,
             changed: true,
@@ -409,7 +411,8 @@ impl Engine {
                 if parked.claim() {
                     granted += 1;
                     self.unpark(&parked);
-                    let decision = keep_deadline(decision, parked.on_deadline.as_ref());
+                    let decision =
+                        keep_deadline(decision, &parked.resume, parked.on_deadline.as_ref());
                     let standing = Standing {
                         line,
                         changed: parked.changed,
@@ -494,6 +497,7 @@ impl Engine {
             ..caller.clone()
         };
         let decision = self.decide(cell, state, &caller, call, false);
+        let decision = keep_deadline(decision, call, Some(call));
         let standing = Standing {
             changed,
             ..Standing::default()
@@ -700,16 +704,25 @@ impl Engine {
     }
 }
 
-/// A retried decision that says nothing of a deadline keeps the one before.
+/// A retried decision that says nothing of a deadline keeps the one before. `asked` is what was decided about; if its
+/// deadline leads to itself, its time was over before and it waits on all the same: so does what it becomes.
 fn keep_deadline(
     decision: Result<Decision, Refusal>,
+    asked: &Arguments,
     before: Option<&Arguments>,
 ) -> Result<Decision, Refusal> {
     decision.map(|mut decision| {
-        if let Next::Wait { on_deadline, .. } = &mut decision.next
+        if let Next::Wait {
+            on_deadline,
+            resume,
+            ..
+        } = &mut decision.next
             && on_deadline.is_none()
         {
-            *on_deadline = before.map(Arguments::to_call);
+            *on_deadline = match before {
+                Some(before) if before == asked => Some(resume.clone()),
+                before => before.map(Arguments::to_call),
+            };
         }
         decision
     })

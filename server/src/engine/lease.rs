@@ -19,6 +19,7 @@ use parking_lot::MutexGuard;
 use smallvec::smallvec;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// A tick that is later than this was the server's own pause: it is no client's silence.
@@ -54,7 +55,7 @@ impl Engine {
         let mut state = self.session_table.state.lock();
         self.change_sessions(
             &mut state,
-            Row::put(number_key(id.0), session_value(&session)),
+            Row::put(number_key(id.0), session_value(&session, false)),
         );
         self.sessions.insert(id, Arc::clone(&session));
         let gate = state.gate;
@@ -79,13 +80,13 @@ impl Engine {
             drop(parked.cell.state.lock());
         }
         lane.open(incarnation);
-        let lease = session.renew();
-        let lease_lost = {
+        let (lease, lease_lost) = {
             let mut presence = session.presence.lock();
             presence.connections += 1;
             presence.absent_since = None;
             presence.heard = self.clock.monotonic();
-            std::mem::take(&mut presence.lease_lost)
+            // Not taken: the welcome may be lost on its way.
+            (session.renew(), presence.lease_lost)
         };
         if session.liveness == Liveness::Heartbeat {
             self.timers.add(
@@ -95,7 +96,11 @@ impl Engine {
         }
         let gate = self.session_table.state.lock().gate;
         Ok(Joined {
-            connection: Arc::new(Connection { lane, lease }),
+            connection: Arc::new(Connection {
+                lane,
+                lease,
+                tells: AtomicBool::new(lease_lost),
+            }),
             incarnation,
             lease_lost,
             gate,
@@ -106,6 +111,29 @@ impl Engine {
     pub(crate) fn heard(&self, session: &Session) {
         if session.liveness == Liveness::Heartbeat {
             session.presence.lock().heard = self.clock.monotonic();
+        }
+    }
+
+    /// A client calls on a connection whose welcome said that its lease was lost: it knows now.
+    pub(super) fn heard_of_loss(&self, session: SessionId) {
+        let Some(session) = self.session(session) else {
+            return;
+        };
+        let mut presence = session.presence.lock();
+        presence.lease_lost = false;
+        let logged = std::mem::take(&mut presence.loss_logged);
+        drop(presence);
+        if logged {
+            self.log_loss(&session, false);
+        }
+    }
+
+    /// Logs whether the session must be told that its lease was lost, so that a restarted server tells it.
+    fn log_loss(&self, session: &Session, lost: bool) {
+        let mut state = self.session_table.state.lock();
+        if self.sessions.contains_key(&session.id) {
+            let row = Row::put(number_key(session.id.0), session_value(session, lost));
+            self.change_sessions(&mut state, row);
         }
     }
 
@@ -175,14 +203,16 @@ impl Engine {
         }
     }
 
-    /// The server itself stood still for so long: every client gets the time that it had no chance to use.
+    /// The server itself stood still: every client gets the time that it had no chance to use. Nobody knows how long
+    /// before the first thing that it missed it did, so what it is late by counts twice.
     fn excuse(&self, late: Duration) {
+        let now = self.clock.monotonic();
         tracing::warn!(?late, "the server stood still");
         for session in &self.sessions {
             let mut presence = session.presence.lock();
-            presence.heard += late;
+            presence.heard = now.min(presence.heard + 2 * late);
             if let Some(since) = &mut presence.absent_since {
-                *since += late;
+                *since = now.min(*since + 2 * late);
             }
         }
     }
@@ -245,8 +275,16 @@ impl Engine {
         if lease.has_ended() {
             return;
         }
-        session.presence.lock().lease_lost = true;
+        let mut presence = session.presence.lock();
         let lent = lease.end();
+        presence.lease_lost = true;
+        let tells = why != Lapse::Goodbye && !lent.is_empty();
+        presence.loss_logged |= tells;
+        drop(presence);
+        if tells {
+            // Before anything lapses: whatever of it a crash leaves, the client is told.
+            self.log_loss(session, true);
+        }
         for lane in session.lanes() {
             self.withdraw(lane.fence());
         }
@@ -360,7 +398,7 @@ pub(super) fn session_table() -> Arc<Cell> {
     ))
 }
 
-fn session_value(session: &Session) -> Value {
+fn session_value(session: &Session, lost: bool) -> Value {
     let heartbeat = session.liveness == Liveness::Heartbeat;
     Value::Dict(vec![
         (
@@ -368,6 +406,7 @@ fn session_value(session: &Session) -> Value {
             Bytes::copy_from_slice(&session.token.0).into(),
         ),
         ("heartbeat".into(), heartbeat.into()),
+        ("lost".into(), lost.into()),
         ("name".into(), session.identity.name.as_str().into()),
         ("host".into(), session.identity.host.as_str().into()),
         ("pid".into(), session.identity.pid.into()),
@@ -410,5 +449,11 @@ pub(super) fn session_from(id: SessionId, value: &Value) -> Result<Session, Stri
     } else {
         Liveness::Connection
     };
-    Ok(Session::new(id, identity, liveness, token))
+    let session = Session::new(id, identity, liveness, token);
+    let lost = field("lost") == Some(&Value::Bool(true));
+    let mut presence = session.presence.lock();
+    presence.lease_lost = lost;
+    presence.loss_logged = lost;
+    drop(presence);
+    Ok(session)
 }

@@ -39,13 +39,13 @@ struct Tail {
 }
 
 impl Log {
-    /// A log whose newest stored revision is `newest`.
-    pub(super) fn after(newest: Revision) -> Log {
+    /// A log after recovery: `newest` is the newest revision that was found anywhere, `logged` the newest in the log.
+    pub(super) fn after(newest: Revision, logged: Revision) -> Log {
         let first = newest.0.next_multiple_of(STRIDE) + STRIDE;
         Log {
             first,
             revision: AtomicU64::new(first),
-            logged: AtomicU64::new(newest.0),
+            logged: AtomicU64::new(logged.0),
             pending_bytes: AtomicUsize::new(0),
             tail: Mutex::default(),
             arrived: Condvar::new(),
@@ -143,21 +143,21 @@ mod tests {
 
     #[test]
     fn no_revision_is_given_twice_over_a_restart() {
-        let log = Log::after(Revision(0));
+        let log = Log::after(Revision(0), Revision(0));
         let mut newest = log.push(empty);
         let logged = newest;
         for _ in 0..1000 {
             newest = log.unlogged();
         }
-        assert!(Log::after(logged).newest() > newest);
-        assert!(Log::after(logged).push(empty) > newest);
-        let far = Log::after(Revision(logged.0 + UNLOGGED_MAX));
+        assert!(Log::after(logged, logged).newest() > newest);
+        assert!(Log::after(logged, logged).push(empty) > newest);
+        let far = Log::after(Revision(logged.0 + UNLOGGED_MAX), logged);
         assert!(far.newest().0 > logged.0 + 2 * UNLOGGED_MAX + LOOK_EVERY);
     }
 
     #[test]
     fn an_empty_change_is_due_long_before_the_jump() {
-        let log = Log::after(Revision(0));
+        let log = Log::after(Revision(0), Revision(0));
         assert!(!log.needs_mark());
         log.revision.fetch_add(UNLOGGED_MAX + 1, Ordering::Relaxed);
         assert!(log.needs_mark());
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn bytes_that_wait_are_counted_until_they_settle() {
-        let log = Log::after(Revision(0));
+        let log = Log::after(Revision(0), Revision(0));
         log.push(empty);
         log.push(empty);
         let taken = log.take();

@@ -133,7 +133,7 @@ impl Engine {
         let mut found = Recovered::new();
         store.load(&mut found)?;
         found.finish()?;
-        let log = Log::after(found.newest);
+        let log = Log::after(found.newest, found.previous);
         let gate = Gate::starting_at(log.newest());
         let (previous, checkpoint) = (found.previous, found.checkpoint_id());
         tracing::info!(changes = found.changes, "recovered");
@@ -217,6 +217,11 @@ impl Engine {
             deadline: timeout.map(|timeout| self.clock.monotonic().saturating_add(timeout)),
             may_wait: timeout.is_none_or(|timeout| !timeout.is_zero()),
         };
+        if let Origin::Lane(connection) = origin
+            && connection.tells.swap(false, Ordering::Relaxed)
+        {
+            self.heard_of_loss(connection.lane.session);
+        }
         if let Origin::Lane(connection) = origin
             && !self.admit_operation(&connection.lane, &caller)
         {

@@ -201,8 +201,7 @@ impl Recovered {
         self.newest = self.newest.max(Revision(number));
         match row {
             Row::Put { value, .. } => {
-                let session = session_from(id, value)?;
-                self.sessions.entry(id).or_insert_with(|| Arc::new(session));
+                self.sessions.insert(id, Arc::new(session_from(id, value)?));
             }
             _ => {
                 self.sessions.remove(&id);

@@ -77,6 +77,12 @@ impl Timers {
         Some((at, due))
     }
 
+    /// How many things are due some time.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().due.len()
+    }
+
     /// When the next thing is due.
     #[cfg(test)]
     pub(super) fn first(&self) -> Option<Duration> {

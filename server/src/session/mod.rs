@@ -66,8 +66,10 @@ pub(crate) struct Presence {
     pub(crate) patience: Duration,
     /// A timer will look whether it has been absent for so long that it is forgotten.
     pub(crate) memory_timer: bool,
-    /// The lease ended, and the client has not been told.
+    /// The lease ended, and the client has not shown that it was told.
     pub(crate) lease_lost: bool,
+    /// The same, in the log.
+    pub(crate) loss_logged: bool,
 }
 
 /// What a session holds while it is known to live.
