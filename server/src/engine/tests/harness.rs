@@ -13,7 +13,9 @@ use crate::store::{
     StoreError, StoreLimits, StoreMaker, StoreOptions, StoreStats, WriteWatch,
 };
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Durability, Oid, Open, OpenOptions, Revision, Row, Target, Value};
+use commonhold_proto::{
+    Call, Durability, Oid, Open, OpenOptions, Revision, Row, SessionId, Target, Value,
+};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,6 +171,20 @@ impl World {
         peer
     }
 
+    /// A session that no lane was ever taken of.
+    #[track_caller]
+    pub(super) fn open_session(&self) -> SessionId {
+        let (session, _) = self
+            .engine
+            .open_session(
+                Identity::default(),
+                Liveness::Connection,
+                Default::default(),
+            )
+            .expect("there is room for a session");
+        session.id
+    }
+
     /// The object of this name.
     #[track_caller]
     pub(super) fn cell(&self, name: &str) -> Arc<Cell> {
@@ -216,10 +232,11 @@ pub(super) fn snapshot(engine: &Engine) -> BTreeMap<Oid, Shown> {
     cells.retain(|cell| cell.is_logged());
     cells.push(Arc::clone(&engine.registry.table));
     cells.push(Arc::clone(&engine.session_table));
-    cells
-        .iter()
-        .map(|cell| (cell.oid, (cell.state.lock().last, rows(cell))))
-        .collect()
+    let shown = cells.iter().map(|cell| {
+        let last = cell.state.lock().last;
+        (cell.oid, (last, rows(cell)))
+    });
+    shown.collect()
 }
 
 /// All rows of an object, by key: an object's state is a function of their set.
@@ -262,6 +279,11 @@ pub(super) fn opened(kind: &str, name: &str, options: OpenOptions) -> Target {
         name: name.to_owned(),
         options,
     }))
+}
+
+/// A call without arguments.
+pub(super) fn plain(method: &str) -> Call {
+    Call::new(method, [])
 }
 
 /// A barrier of so many parties.

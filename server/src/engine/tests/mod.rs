@@ -4,6 +4,10 @@ mod harness;
 mod kinds;
 mod peer;
 
+mod checkpoints;
 mod exactly_once;
+mod gate;
+mod leases;
+mod waiting;
 
 pub(super) use kinds::KINDS;

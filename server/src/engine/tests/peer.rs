@@ -206,6 +206,47 @@ impl Peer {
         sequence
     }
 
+    /// Acts as if the reply to this call had never come.
+    pub(super) fn note_again(&mut self, sequence: u64, target: &Target, call: Call) {
+        self.answered.remove(&sequence);
+        let sent = Sent {
+            target: target.clone(),
+            call,
+            deadline: None,
+            owner: self.owner,
+        };
+        self.unanswered.insert(sequence, sent);
+    }
+
+    /// The same, with so much time left.
+    pub(super) fn note_again_within(
+        &mut self,
+        world: &World,
+        sequence: u64,
+        target: &Target,
+        call: Call,
+        timeout: Duration,
+    ) {
+        self.note_again(sequence, target, call);
+        let sent = self
+            .unanswered
+            .get_mut(&sequence)
+            .expect("it was just noted");
+        sent.deadline = Some(world.engine.clock.monotonic() + timeout);
+    }
+
+    /// Makes another call of one that is unanswered.
+    pub(super) fn change(&mut self, sequence: u64, call: Call) {
+        self.unanswered
+            .get_mut(&sequence)
+            .expect("it is unanswered")
+            .call = call;
+    }
+
+    pub(super) fn incarnation(&self) -> u32 {
+        self.link.as_ref().expect("it is connected").incarnation
+    }
+
     /// Sends a call with its number, its remaining time and whatever else it had.
     #[track_caller]
     pub(super) fn send_again(&mut self, world: &World, sequence: u64) {
