@@ -20,6 +20,7 @@ use crate::auth::{Logins, Tokens};
 use crate::engine::Engine;
 use commonhold_proto::wire::{self, commonhold_server::Commonhold};
 use connection::Peer;
+use status::End;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -65,10 +66,12 @@ struct Service(Arc<Front>);
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Who sent a request. Every connection has a peer: [`connection::Socket`] is the only one that is served.
-fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
-    let peer = request.extensions().get::<Peer>();
-    peer.cloned()
-        .ok_or_else(|| Status::internal("the connection has no peer"))
+fn peer<T>(request: &Request<T>) -> Result<Peer, End> {
+    request
+        .extensions()
+        .get::<Peer>()
+        .cloned()
+        .ok_or(End::NoPeer)
 }
 
 #[tonic::async_trait]

@@ -35,6 +35,8 @@ pub(crate) enum End {
     Draining,
     /// The server failed.
     Failed,
+    /// The request came over no connection of ours: a fault in this room.
+    NoPeer,
 }
 
 impl From<End> for Status {
@@ -59,6 +61,7 @@ impl From<End> for Status {
             End::Refused(refusal) => Status::resource_exhausted(refusal.message),
             End::Draining => Status::unavailable("the server is ending"),
             End::Failed => Status::unavailable("the server failed"),
+            End::NoPeer => Status::internal("the connection has no peer"),
         }
     }
 }
