@@ -1,0 +1,57 @@
+# What one types. `make run` and `make test` are all that a newcomer needs.
+
+CARGO ?= cargo
+PYTHON ?= python3
+
+# The Python package is built into a virtual environment of its own, beside the rest of what is built.
+VENV := $(CURDIR)/target/venv
+
+.PHONY: run test exam bench demo fmt lint test-rust test-python python-there
+
+# Builds the server for use and runs it; ARGS="--listen tcp://127.0.0.1:0" and the like are handed on.
+run:
+	$(CARGO) build --release --locked --bin commonhold
+	exec target/release/commonhold serve $(ARGS)
+
+# Everything that is tested, in the counts that fit a working day.
+test: python-there test-rust test-python
+
+test-rust:
+	$(CARGO) test --workspace --locked
+
+test-python: $(VENV)/ready
+	cd python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --quiet --locked
+	cd python && $(VENV)/bin/python -m pytest -q
+
+$(VENV)/ready: python/requirements.txt | python-there
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements.txt
+	touch $@
+
+# Says in a sentence what is missing, before minutes of building.
+python-there:
+	@$(PYTHON) -c 'import sys' 2>/dev/null || \
+	  { echo "make test needs python3 3.11 or newer, and there is no $(PYTHON): install it, or name one with PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make test needs python3 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V): name a newer one with PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make test needs Python's venv: install it (on Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+
+# The same exams in the counts that the promises are made on: an hour and more.
+exam:
+	COMMONHOLD_EXAM=full $(CARGO) test --release --locked --workspace --test exam -- --nocapture
+
+# Side by side with its peers, on this machine.
+bench:
+	$(CARGO) bench --locked --bench peers
+
+demo:
+	$(CARGO) build --release --locked --bin commonhold
+	target/release/commonhold demo $(ARGS)
+
+fmt:
+	$(CARGO) fmt --all
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
