@@ -1,3 +1,4 @@
+// Over 500 lines: one door. Deciding, acting, parking and answering call each other under one lock.
 //! Executing a call: decide, apply, log, answer or park, wake.
 //!
 //! One door: calls from lanes, unary calls and waiting calls that are asked again all end in [`Engine::act`]. All of it

@@ -1,3 +1,4 @@
+// Over 500 lines: one table under one lock, and everything that may be done to it.
 //! A lane: one connection of a session at a time, the outcomes it remembers, and the replies on their way out.
 //!
 //! Lock order: `decoder`, then everything that executing a call locks, then `state`, which is held for a few steps and

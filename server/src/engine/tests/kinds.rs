@@ -1,3 +1,4 @@
+// Over 500 lines: three kinds with one shelf below them.
 //! Kinds that only tests have: a lock with a line and a condition in it, a basket that is waited for, and one that does
 //! what no good kind does. All of them are rows by key and a function that decides.
 
