@@ -6,6 +6,7 @@ use crate::{error, wait};
 use commonhold::{Value, blocking};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 /// A dict that processes share.
 #[pyclass(frozen, weakref, module = "commonhold")]
@@ -85,7 +86,7 @@ impl Dict {
         match py.detach(|| increment.call()) {
             Ok(number) => to_python(py, number),
             Err(error) if error::is_missing(&error) => {
-                Err(PyKeyError::new_err(key.clone().unbind()))
+                Err(PyKeyError::new_err((key.clone().unbind(),)))
             }
             Err(error) => Err(error::raised(py, error)),
         }
@@ -94,7 +95,7 @@ impl Dict {
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self.find(key)? {
             Some(value) => to_python(key.py(), value),
-            None => Err(PyKeyError::new_err(key.clone().unbind())),
+            None => Err(PyKeyError::new_err((key.clone().unbind(),))),
         }
     }
 
@@ -114,9 +115,9 @@ impl Dict {
         self.client.clone_ref(py)
     }
 
-    fn __repr__(&self) -> String {
-        let name = Value::from(&self.name[..]);
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let name = PyString::new(py, &self.name).repr()?;
         let place = self.client.get().get().place();
-        format!("<commonhold dict {} at {place}>", name.repr())
+        Ok(format!("<commonhold dict {name} at {place}>"))
     }
 }

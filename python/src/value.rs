@@ -2,7 +2,7 @@
 
 use crate::error;
 use commonhold::Value;
-use commonhold_proto::value::DEPTH_MAX;
+use commonhold_proto::value::{DEPTH_MAX, INT_BYTES_MAX};
 use num_bigint::BigInt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -26,7 +26,8 @@ impl<'py> FromPyObject<'_, 'py> for Argument {
 /// The value of an object. Subclasses count as what they derive from.
 ///
 /// # Errors
-/// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply.
+/// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply or for an int that is too
+/// large.
 pub(crate) fn from_python(it: &Bound<'_, PyAny>) -> PyResult<Value> {
     read(it, DEPTH_MAX)
 }
@@ -128,6 +129,13 @@ fn read_int(number: &Bound<'_, PyInt>) -> PyResult<Value> {
 fn read_big(number: &Bound<'_, PyInt>) -> PyResult<Value> {
     let py = number.py();
     let bits: usize = number.call_method0(intern!(py, "bit_length"))?.extract()?;
+    if bits >= 8 * INT_BYTES_MAX {
+        let message = format!(
+            "an int may take {} KiB, and this takes more",
+            INT_BYTES_MAX >> 10
+        );
+        return Err(PyValueError::new_err(message));
+    }
     let signed = [(intern!(py, "signed"), true)].into_py_dict(py)?;
     // One more bit for the sign.
     let arguments = (bits / 8 + 1, intern!(py, "little"));
