@@ -11,23 +11,27 @@ use pyo3::types::PyString;
 /// A dict that processes share.
 #[pyclass(frozen, weakref, module = "commonhold")]
 pub(crate) struct Dict {
-    dict: blocking::Dict<Value, Value>,
+    shared: blocking::Dict<Value, Value>,
     name: String,
     client: Py<Client>,
 }
 
 impl Dict {
     pub(crate) fn new(
-        dict: blocking::Dict<Value, Value>,
+        shared: blocking::Dict<Value, Value>,
         name: String,
         client: Py<Client>,
     ) -> Dict {
-        Dict { dict, name, client }
+        Dict {
+            shared,
+            name,
+            client,
+        }
     }
 
     fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
         let value = from_python(key)?;
-        wait::without_interpreter(key.py(), || self.dict.get(&value))
+        wait::without_interpreter(key.py(), || self.shared.get(&value))
     }
 }
 
@@ -47,14 +51,15 @@ impl Dict {
     }
 
     /// Sets the value of a key.
-    fn set(&self, py: Python<'_>, key: Argument, value: Argument) -> PyResult<()> {
-        wait::without_interpreter(py, || self.dict.set(&key.0, value.0))
+    fn set(&self, key: &Bound<'_, PyAny>, value: Argument) -> PyResult<()> {
+        let (py, key) = (key.py(), from_python(key)?);
+        wait::without_interpreter(py, || self.shared.set(&key, value.0))
     }
 
     /// Adds to the number of a key and returns the new one, in one step that no other client comes between.
     ///
-    /// A missing key starts at `default`; None refuses it with KeyError. A result below `min` or above `max` is refused
-    /// with OutOfBounds, or with `clamp` becomes the bound.
+    /// A missing key starts at `default`; None refuses it with `KeyError`. A result below `min` or above `max` is refused
+    /// with `OutOfBounds`, or with `clamp` becomes the bound.
     #[pyo3(signature = (key, by=Argument(Value::Int(1)), *, default=Argument(Value::Int(0)), min=None, max=None, clamp=false),
            text_signature = "($self, key, by=1, *, default=0, min=None, max=None, clamp=False)")]
     fn increment<'py>(
@@ -67,7 +72,7 @@ impl Dict {
         clamp: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, name) = (key.py(), from_python(key)?);
-        let mut increment = self.dict.increment(&name, by.0);
+        let mut increment = self.shared.increment(&name, by.0);
         match default.0 {
             // The server's own default.
             Value::Int(0) => {}
@@ -99,8 +104,8 @@ impl Dict {
         }
     }
 
-    fn __setitem__(&self, py: Python<'_>, key: Argument, value: Argument) -> PyResult<()> {
-        self.set(py, key, value)
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: Argument) -> PyResult<()> {
+        self.set(key, value)
     }
 
     /// Its name.

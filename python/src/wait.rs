@@ -21,6 +21,10 @@ pub(crate) fn without_interpreter<T: Send>(
 }
 
 /// The client's interrupt hook: runs the handlers of signals that have come. True if one of them raised something.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method alone is for one lifetime only"
+)]
 pub(crate) fn interrupted() -> bool {
     if DEAF.get() {
         return false;
