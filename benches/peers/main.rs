@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench peers` measures all rows, prints a table and writes `target/bench.json`;
 //! `cargo bench --bench peers -- durable64 c50` measures the rows whose names contain one of the words.
-//! `--samples N` and `--seconds S` change how often and how long.
+//! `--samples N` and `--seconds S` change how often and how long; `--alone` measures our side only, for a profiler.
 
 mod echo;
 mod lab;
@@ -36,9 +36,17 @@ fn main() -> Result<()> {
     for sentence in lab.about() {
         println!("{sentence}");
     }
+    let rows = ROWS.iter().filter(|row| plan.wants(row));
+    if plan.alone {
+        for row in rows {
+            let sample = (row.ours)(&lab, plan.time)?;
+            println!("{:<34} {:>6} {sample:>12.2}", row.name, row.unit.name());
+        }
+        return Ok(());
+    }
     println!("{}", report::head());
     let mut measured = Vec::new();
-    for row in ROWS.iter().filter(|row| plan.wants(row)) {
+    for row in rows {
         match measure(row, &lab, &plan) {
             Ok(Some(result)) => {
                 println!("{}", result.line());
@@ -61,6 +69,7 @@ struct Plan {
     words: Vec<String>,
     samples: usize,
     time: Duration,
+    alone: bool,
 }
 
 impl Plan {
@@ -69,6 +78,7 @@ impl Plan {
             words: Vec::new(),
             samples: 5,
             time: Duration::from_secs(1),
+            alone: false,
         };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
@@ -79,6 +89,7 @@ impl Plan {
             match argument.as_str() {
                 // Cargo says so.
                 "--bench" => {}
+                "--alone" => plan.alone = true,
                 "--seconds" => plan.time = Duration::try_from_secs_f64(number()?)?,
                 "--samples" => {
                     let text = arguments.next().context("a number is missing")?;
