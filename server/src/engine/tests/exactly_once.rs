@@ -1,3 +1,4 @@
+// Over 500 lines: one story, a call that is sent again, in all the moments at which it can be cut.
 //! Calls that are sent again: after lost replies, broken connections and crashes.
 
 use super::harness::{World, barrier, kept, named, opened, plain};
