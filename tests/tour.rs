@@ -122,7 +122,8 @@ impl Home {
                 &format!("tcp://127.0.0.1:{}", self.port),
             );
             // The mark must not be what the next command sees of the one before.
-            script += &format!("{command}\nended=$?; printf '\\036\\n'; (exit $ended)\n");
+            script.push_str(&command);
+            script.push_str("\nended=$?; printf '\\036\\n'; (exit $ended)\n");
         }
         let done = self.shell(&script).output().expect("bash is there");
         let printed = String::from_utf8(done.stdout).expect("text");

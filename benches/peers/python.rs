@@ -1,4 +1,4 @@
-//! CPython's own `multiprocessing.Manager`, over its default Unix socket.
+//! `CPython`'s own `multiprocessing.Manager`, over its default Unix socket.
 
 use anyhow::{Context as _, Result, bail};
 use std::process::Command;

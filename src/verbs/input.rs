@@ -110,13 +110,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(kind: &str, text: &str, expected: Option<Value>) {
+    fn check(kind: &str, text: &str, expected: impl Into<Option<Value>>) {
         let types = ValueType {
             int: kind == "int",
             float: kind == "float",
             json: kind == "json",
         };
-        assert_eq!(types.parse(text).ok(), expected, "{kind} {text}");
+        assert_eq!(types.parse(text).ok(), expected.into(), "{kind} {text}");
     }
 
     #[test]

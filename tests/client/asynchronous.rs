@@ -38,6 +38,7 @@ async fn options_and_pages_work_as_in_blocking() -> Result<()> {
         count += page.len();
     }
     assert_eq!(count, 101);
+    ch.close().await;
     Ok(())
 }
 
@@ -53,6 +54,7 @@ async fn a_dropped_call_waits_no_more() -> Result<()> {
     while barrier.n_waiting().await? == 0 {}
     waiting.abort();
     while barrier.n_waiting().await? == 1 {}
+    ch.close().await;
     Ok(())
 }
 
@@ -74,6 +76,7 @@ async fn a_closed_client_refuses_and_its_waiting_calls_end() -> Result<()> {
     );
     assert!(matches!(counter.get().await, Err(Error::Closed)));
     while watched.n_waiting().await? == 1 {}
+    other.close().await;
     Ok(())
 }
 
@@ -104,5 +107,6 @@ async fn a_heartbeat_client_that_computes_nothing_keeps_its_lease() -> Result<()
     // Its lease would have ended, and broken the barrier, long before.
     assert!(ended.code().is_some(), "{ended}");
     assert_eq!(ch.lease_losses(), 0);
+    ch.close().await;
     Ok(())
 }

@@ -47,6 +47,7 @@ async fn an_async_client_counts_exactly_through_cuts() -> Result<()> {
     assert!(cutter.cuts() > 1, "{} cuts", cutter.cuts());
     cutter.cut_every(0);
     assert_eq!(ch.counter("hits").get().await?, 10_000);
+    ch.close().await;
     Ok(())
 }
 

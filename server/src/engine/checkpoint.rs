@@ -120,14 +120,14 @@ impl Scan {
     }
 
     /// What the checkpoint is, once every page was taken.
-    pub(super) fn finish(&mut self, engine: &Engine) -> Option<Checkpoint> {
+    pub(super) fn finish(&mut self, engine: &Engine) -> Checkpoint {
         let end = *self.end.get_or_insert_with(|| engine.log.newest_logged());
-        Some(Checkpoint {
+        Checkpoint {
             id: self.id,
             start: self.start,
             end,
             pages: self.pages,
-        })
+        }
     }
 }
 

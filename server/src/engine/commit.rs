@@ -102,7 +102,7 @@ impl Committer {
             self.engine.gate.advance(last);
             tracing::trace!(%first, %last, changes = changes.len(), "committed");
         }
-        self.look()?;
+        self.look();
         let checkpointing = self.tend_checkpoint()?;
         if changes.is_empty() && !checkpointing {
             return self.store.tend();
@@ -162,12 +162,12 @@ impl Committer {
     }
 
     /// Looks at the store's numbers from time to time: is there room, is a checkpoint due?
-    fn look(&mut self) -> Result<(), StoreError> {
+    fn look(&mut self) {
         if self
             .looked
             .is_some_and(|looked| looked.elapsed() < LOOK_EVERY)
         {
-            return Ok(());
+            return;
         }
         self.looked = Some(Instant::now());
         let stats = self.store.stats();
@@ -181,7 +181,6 @@ impl Committer {
         if due || self.engine.checkpoint_asked.swap(false, Ordering::AcqRel) {
             self.begin_checkpoint();
         }
-        Ok(())
     }
 
     /// Begins a checkpoint, unless one is under way.
@@ -210,9 +209,7 @@ impl Committer {
             self.store.write_page(scan.id(), index, &page)?;
             return Ok(true);
         }
-        let Some(checkpoint) = scan.finish(&self.engine) else {
-            return Ok(false);
-        };
+        let checkpoint = scan.finish(&self.engine);
         let reached = self.engine.gate.is_open(checkpoint.end);
         if !reached && !self.engine.faults.has(Fault::PublishEarly) {
             return Ok(false);

@@ -60,33 +60,37 @@ pub(crate) struct Connection {
 /// Takes the answer to one call.
 #[derive(Default)]
 pub(crate) struct Unary {
-    state: Mutex<(
-        Option<(Reply, Revision)>,
-        Option<Arc<Parked>>,
-        Option<Waker>,
-    )>,
+    state: Mutex<UnaryState>,
+}
+
+#[derive(Default)]
+struct UnaryState {
+    /// The reply, and what must be durable before it leaves.
+    answer: Option<(Reply, Revision)>,
+    parked: Option<Arc<Parked>>,
+    waker: Option<Waker>,
 }
 
 impl Unary {
     /// The reply and what must be durable before it leaves; otherwise `waker` is kept.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<(Reply, Revision)> {
         let mut state = self.state.lock();
-        if state.0.is_none() {
-            state.2 = Some(waker.clone());
+        if state.answer.is_none() {
+            state.waker = Some(waker.clone());
         }
-        state.0.take()
+        state.answer.take()
     }
 
     /// The call, if it waits.
     pub(crate) fn parked(&self) -> Option<Arc<Parked>> {
-        self.state.lock().1.clone()
+        self.state.lock().parked.clone()
     }
 
     fn answer(&self, reply: Reply, gate: Revision) {
         let mut state = self.state.lock();
-        state.0 = Some((reply, gate));
-        state.1 = None;
-        if let Some(waker) = state.2.take() {
+        state.answer = Some((reply, gate));
+        state.parked = None;
+        if let Some(waker) = state.waker.take() {
             waker.wake();
         }
     }
@@ -125,7 +129,7 @@ impl Engine {
         let mut state = cell.state.lock();
         if state.gone {
             drop(state);
-            return self.refuse(caller, self.gone(cell.oid));
+            return self.refuse(caller, Engine::gone(cell.oid));
         }
         if self.is_dropped(caller) {
             return;
@@ -154,7 +158,7 @@ impl Engine {
         let mut state = cell.state.lock();
         if state.gone {
             drop(state);
-            return self.conclude_gone(caller, self.gone(cell.oid), self.registry.gate());
+            return self.conclude_gone(caller, Engine::gone(cell.oid), self.registry.gate());
         }
         if self.is_dropped(caller) {
             return;
@@ -282,7 +286,7 @@ impl Engine {
             ));
             return false;
         };
-        if let Err(refusal) = self.may_park(state, caller, &until, deadline.as_ref()) {
+        if let Err(refusal) = Engine::may_park(state, caller, &until, deadline.as_ref()) {
             self.end(cell, state, caller, Rows::new(), Err(refusal), changed);
             return false;
         }
@@ -322,7 +326,6 @@ impl Engine {
 
     /// Is there room for one more waiting call? One that may not wait needs none, if it knows what to do instead.
     fn may_park(
-        &self,
         state: &mut State,
         caller: &Caller,
         until: &Until,
@@ -379,7 +382,7 @@ impl Engine {
                     return false;
                 }
             }
-            Origin::Unary(unary) => unary.state.lock().1 = Some(Arc::clone(&parked)),
+            Origin::Unary(unary) => unary.state.lock().parked = Some(Arc::clone(&parked)),
         }
         if first && parked.line.is_some() {
             state.waiting.keep(parked);
@@ -521,7 +524,11 @@ impl Engine {
             self.conclude(cell, state, caller, rows, result);
             return;
         }
-        self.answer(caller, self.reply(cell, state, caller, result), state.gate);
+        self.answer(
+            caller,
+            Engine::reply(cell, state, caller, result),
+            state.gate,
+        );
     }
 
     /// Ends an operation that changed rows, now or before: its answer is its outcome.
@@ -537,7 +544,11 @@ impl Engine {
             if !rows.is_empty() {
                 self.change(cell, state, None, rows, |_, _| None);
             }
-            self.answer(caller, self.reply(cell, state, caller, result), state.gate);
+            self.answer(
+                caller,
+                Engine::reply(cell, state, caller, result),
+                state.gate,
+            );
             return;
         };
         let acknowledged_below = if cell.is_logged() {
@@ -629,13 +640,7 @@ impl Engine {
     }
 
     /// A reply about an object as it stands.
-    fn reply(
-        &self,
-        cell: &Cell,
-        state: &State,
-        caller: &Caller,
-        result: Result<Value, Refusal>,
-    ) -> Reply {
+    fn reply(cell: &Cell, state: &State, caller: &Caller, result: Result<Value, Refusal>) -> Reply {
         Reply {
             result,
             revision: state.last,
@@ -645,7 +650,7 @@ impl Engine {
     }
 
     /// A refusal that no object gave.
-    pub(super) fn refused(&self, refusal: Refusal) -> Reply {
+    pub(super) fn refused(refusal: Refusal) -> Reply {
         Reply {
             result: Err(refusal),
             revision: Revision(0),
@@ -654,7 +659,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn gone(&self, oid: Oid) -> Refusal {
+    pub(super) fn gone(oid: Oid) -> Refusal {
         let message =
             format!("the object {oid} was deleted, or was not durable and lost in a restart");
         Refusal::new(Code::ObjectGone, message)
@@ -664,13 +669,13 @@ impl Engine {
     /// just have been deleted.
     pub(super) fn refuse(&self, caller: &Caller, refusal: Refusal) {
         let gate = self.registry.gate();
-        self.answer(caller, self.refused(refusal), gate);
+        self.answer(caller, Engine::refused(refusal), gate);
     }
 
     /// Ends an operation that changed rows of an object that is gone. What the log says of it leads here again, so the
     /// answer need not be logged; but it must be remembered, or the call would begin anew on an object of the same name.
     pub(super) fn conclude_gone(&self, caller: &Caller, refusal: Refusal, gate: Revision) {
-        let reply = self.refused(refusal);
+        let reply = Engine::refused(refusal);
         let Some(lane) = caller.lane() else {
             return self.answer(caller, reply, gate);
         };
@@ -690,7 +695,7 @@ impl Engine {
             Origin::Lane(connection) => {
                 connection
                     .lane
-                    .answer(caller.sequence, reply, gate, self.gate.durable())
+                    .answer(caller.sequence, reply, gate, self.gate.durable());
             }
             Origin::Unary(unary) => unary.answer(reply, gate),
         }

@@ -186,8 +186,8 @@ impl Engine {
         let mut late = Duration::ZERO;
         while let Some((at, due)) = self.timers.take_due(now) {
             // What is due first is the latest.
-            if now - at > LATE_TICK && late.is_zero() {
-                late = now - at;
+            if now.saturating_sub(at) > LATE_TICK && late.is_zero() {
+                late = now.saturating_sub(at);
                 self.excuse(late);
             }
             match due {

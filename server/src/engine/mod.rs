@@ -84,7 +84,7 @@ impl Default for Limits {
             durability: Durability::Durable,
             grace: Duration::from_secs(2),
             term: Duration::from_secs(10),
-            session_memory: Duration::from_secs(3600),
+            session_memory: Duration::from_hours(1),
             sessions_max: 100_000,
             disk_reserve: 256 << 20,
             value_bytes_max: 64 << 20,
@@ -230,10 +230,10 @@ impl Engine {
         match &target {
             Target::Oid(oid) => match self.registry.cell(*oid) {
                 Some(cell) => self.execute_on(&cell, &caller, call),
-                None => self.refuse(&caller, self.gone(*oid)),
+                None => self.refuse(&caller, Engine::gone(*oid)),
             },
             Target::Open(open) if open.name == server_object::NAME => {
-                self.serve(&caller, open, call)
+                self.serve(&caller, open, call);
             }
             Target::Open(open) => self.execute_named(&caller, open, call),
         }
@@ -263,7 +263,12 @@ impl Engine {
                 "the call's number was used for another call",
             ),
         };
-        lane.answer_again(caller.sequence, self.refused(refusal), Revision(0), durable);
+        lane.answer_again(
+            caller.sequence,
+            Engine::refused(refusal),
+            Revision(0),
+            durable,
+        );
         false
     }
 
@@ -278,7 +283,7 @@ impl Engine {
             return self.refuse(caller, refusal);
         };
         let Some(cell) = self.registry.cell(oid) else {
-            return self.conclude_gone(caller, self.gone(oid), self.registry.gate());
+            return self.conclude_gone(caller, Engine::gone(oid), self.registry.gate());
         };
         let resume = cell.kind.bind(resume);
         match (
@@ -286,7 +291,7 @@ impl Engine {
             on_deadline.map(|call| cell.kind.bind(call)).transpose(),
         ) {
             (Ok(resume), Ok(on_deadline)) => {
-                self.resume(&cell, caller, &resume, on_deadline.as_ref())
+                self.resume(&cell, caller, &resume, on_deadline.as_ref());
             }
             (Err(refusal), _) | (_, Err(refusal)) => self.refuse(caller, refusal),
         }
@@ -300,7 +305,7 @@ impl Engine {
             .and_then(|call| self.admit(&call, cell.durability).map(|()| call));
         match checked {
             Ok(call) => self.execute(cell, caller, &call),
-            Err(refusal) => self.answer(caller, self.refused(refusal), Revision(0)),
+            Err(refusal) => self.answer(caller, Engine::refused(refusal), Revision(0)),
         }
     }
 

@@ -119,17 +119,17 @@ impl Recovered {
         oid: Oid,
         last: Revision,
         at: ServerTime,
-        rows: Vec<Row>,
+        rows: &[Row],
     ) -> Result<(), String> {
         self.newest = self.newest.max(last);
         self.at = self.at.max(at);
         if oid == OUTCOMES {
-            for row in &rows {
+            for row in rows {
                 self.outcomes.push(outcome_from(row)?);
             }
             return Ok(());
         }
-        self.apply(oid, last, at, &rows)
+        self.apply(oid, last, at, rows)
     }
 
     /// Applies rows of one object.
@@ -251,7 +251,7 @@ impl Recovery for Recovered {
 
     fn page(&mut self, page: Bytes) -> Result<(), StoreError> {
         let mut reader = std::mem::take(&mut self.pages);
-        let read = reader.read(page, |oid, last, at, rows| self.rows(oid, last, at, rows));
+        let read = reader.read(page, |oid, last, at, rows| self.rows(oid, last, at, &rows));
         self.pages = reader;
         // Pages of objects that the registry does not have yet, or not any more, are not needed: their creation, and
         // everything after it, is in the log, or their deletion is.

@@ -239,7 +239,7 @@ impl Engine {
             caller,
             then: Then::Execute(call.clone()),
         });
-        let (cell, made) = self.create(birth, ending)?;
+        let (cell, made) = self.create(&birth, ending)?;
         if !made {
             agree(&cell, open)?;
         }
@@ -279,7 +279,7 @@ impl Engine {
     /// call that asked for it.
     pub(super) fn create(
         &self,
-        birth: Birth,
+        birth: &Birth,
         operation: Option<Ending<'_>>,
     ) -> Result<(Arc<Cell>, bool), Refusal> {
         let mut table = self.registry.table.state.lock();
@@ -309,7 +309,7 @@ impl Engine {
         let mut table = self.registry.table.state.lock();
         let mut state = cell.state.lock();
         if state.gone {
-            return Err(self.gone(cell.oid));
+            return Err(Engine::gone(cell.oid));
         }
         state.gone = true;
         self.registry.remove(cell);
@@ -328,7 +328,7 @@ impl Engine {
                 if parked.changed {
                     self.conclude_gone(&parked.caller, refusal, gate);
                 } else {
-                    self.answer(&parked.caller, self.refused(refusal), gate);
+                    self.answer(&parked.caller, Engine::refused(refusal), gate);
                 }
             }
         }
@@ -371,7 +371,7 @@ impl Engine {
             Ok(_) => return false,
         };
         drop(state);
-        let mut reply = self.refused(Refusal::new(Code::NotFound, ""));
+        let mut reply = Engine::refused(Refusal::new(Code::NotFound, ""));
         reply.result = result;
         self.answer(caller, reply, self.registry.gate());
         true

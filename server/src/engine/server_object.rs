@@ -84,7 +84,7 @@ impl Engine {
             Ok((value, gate)) => (Ok(value), gate),
             Err(refusal) => (Err(refusal), self.registry.gate()),
         };
-        let mut reply = self.refused(Refusal::new(Code::Internal, ""));
+        let mut reply = Engine::refused(Refusal::new(Code::Internal, ""));
         reply.result = result;
         self.answer(caller, reply, gate);
     }
@@ -189,7 +189,7 @@ impl Engine {
                     caller,
                     then: Then::Reply(Value::Reference(made)),
                 };
-                let (cell, made) = self.create(birth, Some(ending))?;
+                let (cell, made) = self.create(&birth, Some(ending))?;
                 if !made {
                     agree(&cell, &open)?;
                 }

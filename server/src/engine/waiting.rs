@@ -155,7 +155,7 @@ impl Waiting {
             for row in rows {
                 match row {
                     Row::Put { key, .. } | Row::Delete { key } => {
-                        touched.extend(self.rows.remove(key).into_iter().flatten())
+                        touched.extend(self.rows.remove(key).into_iter().flatten());
                     }
                     Row::DeletePrefix { prefix } => {
                         let from = (Bound::Included(prefix.clone()), Bound::Unbounded);

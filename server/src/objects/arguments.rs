@@ -24,6 +24,10 @@ pub struct Kind {
 
 /// One method of a kind.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a table of independent properties"
+)]
 pub struct Method {
     /// Its name.
     pub name: &'static str,

@@ -7,7 +7,7 @@
 use super::connection::Peer;
 use super::death::Watch;
 use super::status::End;
-use super::{Front, version};
+use super::{Front, UnderWay, version};
 use crate::engine::{Joined, Origin};
 use crate::session::{CREDITS, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
@@ -32,6 +32,7 @@ const STAGED_BYTES_SERVER_MAX: usize = 512 << 20;
 struct Joint {
     front: Arc<Front>,
     session: Arc<Session>,
+    _under_way: UnderWay,
     joined: Joined,
     /// Watches the client's process.
     _watch: Option<Watch>,
@@ -116,6 +117,7 @@ pub(crate) async fn open(
     let watch = peer.pid.and_then(|pid| front.deaths.watch(pid, &session));
     let joint = Joint {
         front: Arc::clone(front),
+        _under_way: UnderWay::begin(front),
         session,
         joined,
         _watch: watch,
@@ -210,7 +212,7 @@ impl LaneStream {
             engine.cancel(lane, *sequence);
         }
         let mut calls = frame.calls;
-        for part in frame.parts {
+        for part in &frame.parts {
             calls.extend(self.stage(part)?);
         }
         let lane = self.joint.lane();
@@ -262,7 +264,7 @@ impl LaneStream {
     }
 
     /// Takes a piece of a call; the last one makes the call.
-    fn stage(&mut self, part: wire::Part) -> Result<Option<wire::Call>, End> {
+    fn stage(&mut self, part: &wire::Part) -> Result<Option<wire::Call>, End> {
         let limits = &self.joint.front.engine.limits;
         let staged = self.staged.entry(part.sequence).or_default();
         if staged.len() + part.data.len() > limits.value_bytes_max + (1 << 20) {

@@ -52,7 +52,7 @@ impl Drop for Login {
 /// Answers the two messages of a login.
 pub(super) fn run(
     front: Arc<Front>,
-    peer: Peer,
+    peer: &Peer,
     incoming: Streaming<LoginRequest>,
 ) -> Frames<LoginResponse> {
     let connection = ConnectionId(front.next_login());

@@ -43,6 +43,8 @@ pub(crate) struct Front {
     deaths: Arc<death::Deaths>,
     /// Connections that have not logged in.
     porch: Arc<visitor::Porch>,
+    /// Lanes and single calls that are not finished.
+    under_way: AtomicUsize,
     /// Identifies this run of the server.
     boot: u64,
     /// Bytes of calls that are still arriving in parts, over all lanes.
@@ -56,6 +58,22 @@ impl Front {
 
     fn next_login(&self) -> u64 {
         self.login_count.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Something that an ending server waits for, until this is dropped.
+pub(crate) struct UnderWay(Arc<Front>);
+
+impl UnderWay {
+    pub(crate) fn begin(front: &Arc<Front>) -> UnderWay {
+        front.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(Arc::clone(front))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -86,7 +104,7 @@ impl Commonhold for Service {
         let peer = peer(&request)?;
         Ok(Response::new(login::run(
             Arc::clone(&self.0),
-            peer,
+            &peer,
             request.into_inner(),
         )))
     }

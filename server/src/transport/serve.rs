@@ -28,8 +28,9 @@ use tokio_stream::wrappers::ReceiverStream;
 const CONNECTIONS_MAX: usize = 10_000;
 /// After a failed accept, for instance for lack of descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
-/// How long connections have to finish what is under way when the server ends.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How often a server that ends looks whether everything is answered, and how many times: for 5 s.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+const DRAIN_LOOKS: u32 = 500;
 /// HTTP/2: streams of one connection. A lane multiplexes its waiting calls on one.
 const STREAMS_MAX: u32 = 256;
 /// HTTP/2: resets of one connection before it is closed.
@@ -127,6 +128,7 @@ impl Server {
             draining: AtomicBool::new(false),
             deaths: Deaths::new()?,
             porch: Arc::default(),
+            under_way: AtomicUsize::new(0),
             boot: u64::from_le_bytes(random()?),
             staged: AtomicUsize::new(0),
         });
@@ -148,12 +150,12 @@ impl Server {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (front, ended) = (Arc::clone(&front), ended.clone());
             cores.push(spawn(&format!("core {core}"), move || {
-                serve(&runtime, front, accepted, ended)
+                serve(&runtime, front, accepted, ended);
             })?);
         }
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let acceptor = spawn("accept", move || {
-            accept(&runtime, listeners, &inboxes, ended, &connections)
+            accept(&runtime, listeners, &inboxes, ended, &connections);
         })?;
         Ok(Server {
             engine,
@@ -298,7 +300,7 @@ fn serve(
     mut ended: watch::Receiver<bool>,
 ) {
     let mut late = ended.clone();
-    let porch = Arc::clone(&front.porch);
+    let (porch, waiting) = (Arc::clone(&front.porch), Arc::clone(&front));
     runtime.block_on(async move {
         let sockets = ReceiverStream::new(accepted).filter_map(move |(accepted, count)| {
             match accepted.register(&porch, count) {
@@ -344,13 +346,24 @@ fn serve(
             });
         let late = async {
             let _ = late.wait_for(|ended| *ended).await;
-            tokio::time::sleep(DRAIN).await;
+            // An idle client answers no ping, so an orderly end of its connection would never come: the connections are
+            // closed once everything that was under way is answered and written.
+            for _ in 0..DRAIN_LOOKS {
+                tokio::time::sleep(DRAIN_LOOK).await;
+                if waiting.under_way.load(Ordering::Acquire) == 0 {
+                    tokio::time::sleep(DRAIN_LOOK).await;
+                    return true;
+                }
+            }
+            false
         };
         tokio::select! {
             result = served => if let Err(error) = result {
                 tracing::error!(error = crate::engine::chain(&error), "a core serves no more");
             },
-            () = late => tracing::warn!("connections did not finish in time"),
+            finished = late => if !finished {
+                tracing::warn!("calls did not finish in time");
+            },
         }
     });
 }

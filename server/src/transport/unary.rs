@@ -1,7 +1,7 @@
 //! Single calls, for any gRPC client: at most once a try. And what there is to call.
 
 use super::status::End;
-use super::{Front, version};
+use super::{Front, UnderWay, version};
 use crate::engine::{Origin, Unary, described};
 use crate::objects::{Access, Kind, Method, Parameter};
 use commonhold_proto::{Call, wire};
@@ -25,6 +25,7 @@ pub(super) async fn call(
     if front.is_draining() {
         return Err(End::Draining.into());
     }
+    let _under_way = UnderWay::begin(front);
     if front.engine.is_congested() {
         return Err(End::TooMuch("too much waits for the disk: try again").into());
     }

@@ -210,7 +210,7 @@ fn a_call_that_waited_an_hour_is_decided_now() {
     b.get(&mut world, &door, "shut");
     let asked = world.engine.clock.now().0;
     a.call(&world, &door, plain("peek"));
-    world.advance(Duration::from_secs(3600));
+    world.advance(Duration::from_hours(1));
     b.get(&mut world, &door, "open");
     a.receive(&world);
     let at = a.result(1).expect("it is open").as_int().expect("a time");
