@@ -182,6 +182,9 @@ impl Engine {
     pub(super) fn let_go(&self, mut state: MutexGuard<'_, State>) {
         let late = state.take_late();
         drop(state);
+        if self.faults.has(Fault::IgnoreEndedLease) {
+            return;
+        }
         for lease in late {
             self.sweep(&lease, lease.end(), Lapse::Died);
         }

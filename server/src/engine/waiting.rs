@@ -203,6 +203,22 @@ impl Waiting {
         None
     }
 
+    /// Whoever would be asked if everything changed: the heads of lines, and all who stand in none.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> Vec<Arc<Parked>> {
+        let heads = self
+            .lines
+            .iter()
+            .filter_map(|(_, queue)| queue.iter().find(|parked| !parked.is_claimed()));
+        heads
+            .chain(self.rows.values().flatten())
+            .chain(&self.any)
+            .chain(&self.woken)
+            .filter(|parked| !parked.is_claimed())
+            .cloned()
+            .collect()
+    }
+
     /// Takes everybody out: the object is gone.
     pub(super) fn take_all(&mut self) -> Vec<Arc<Parked>> {
         let waiting = std::mem::take(self);
