@@ -66,7 +66,8 @@ impl World {
             Hook::default(),
         );
         time.set_wall_ms(1_000_000);
-        let (engine, committer) = start(&disk, &hook, &limits, &time, faults);
+        let (engine, committer) =
+            start(&disk, &hook, &limits, &time, faults).expect("an empty disk can be read");
         World {
             time,
             disk,
@@ -118,13 +119,19 @@ impl World {
 
     /// Starts the server on what its disk holds.
     pub(super) fn start_again(&mut self) {
-        let (engine, committer) = start(
-            &self.disk,
-            &self.hook,
-            &self.limits,
-            &self.time,
-            self.faults,
-        );
+        let again = || {
+            start(
+                &self.disk,
+                &self.hook,
+                &self.limits,
+                &self.time,
+                self.faults,
+            )
+        };
+        // A crash that a test ordered may come while the server starts.
+        let (engine, committer) = again()
+            .or_else(|_| again())
+            .expect("what is on the disk can be read");
         self.engine = engine;
         self.committer = committer;
         self.boot += 1;
@@ -204,23 +211,21 @@ fn start(
     limits: &Limits,
     time: &Arc<ManualTime>,
     faults: Faults,
-) -> (Arc<Engine>, Committer) {
+) -> Result<(Arc<Engine>, Committer), StoreError> {
     let options = StoreOptions {
         memory: disk.clone(),
         ..StoreOptions::new("")
     };
     let inner = StoreMaker::find("memory")
         .expect("it is in the list")
-        .open(&options)
-        .expect("the disk is free");
+        .open(&options)?;
     let store = Box::new(Hooked {
         inner,
         hook: Arc::clone(hook),
     });
     let (engine, committer, _) =
-        Engine::recover(store, limits.clone(), Box::new(Arc::clone(time)), faults)
-            .expect("what is on the disk can be read");
-    (engine, committer)
+        Engine::recover(store, limits.clone(), Box::new(Arc::clone(time)), faults)?;
+    Ok((engine, committer))
 }
 
 /// How an object stands: its newest revision and all its rows.

@@ -4,10 +4,13 @@ mod harness;
 mod kinds;
 mod peer;
 
+mod actor;
 mod checkpoints;
 mod exactly_once;
 mod gate;
 mod leases;
+mod simulation;
+mod tally;
 mod waiting;
 
 pub(super) use kinds::KINDS;

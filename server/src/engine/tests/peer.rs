@@ -355,6 +355,16 @@ impl Peer {
         }
     }
 
+    /// The number of its next call.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// Where answers to its calls go.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::Lane(Arc::clone(self.connection()))
+    }
+
     /// Credits that it has, as it knows.
     pub(super) fn credits(&self) -> u32 {
         self.link.as_ref().map_or(0, |link| link.credits)

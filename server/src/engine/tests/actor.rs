@@ -1,0 +1,102 @@
+//! A client of the simulation: a peer, and what it knows about its calls.
+
+use super::harness::World;
+use super::peer::Peer;
+use super::tally::Tally;
+use commonhold_proto::Value;
+use std::collections::BTreeMap;
+
+/// Calls that an actor leaves unanswered at most.
+const UNANSWERED_MAX: usize = 12;
+
+/// What a call was for.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// A durable counter, by name.
+    Increment(String),
+    /// At the barrier.
+    Wait,
+    /// The lock.
+    Acquire,
+    Release,
+    CondWait,
+    /// From the basket.
+    Get,
+    Linger,
+    Other,
+}
+
+pub(super) struct Actor {
+    pub(super) peer: Peer,
+    pub(super) calls: BTreeMap<u64, What>,
+    /// Does it believe that it has the lock?
+    pub(super) holds: bool,
+    /// Calls before this were sent under a lease that was lost.
+    lost_below: u64,
+}
+
+impl Actor {
+    pub(super) fn new(peer: Peer) -> Actor {
+        Actor {
+            peer,
+            calls: BTreeMap::new(),
+            holds: false,
+            lost_below: 0,
+        }
+    }
+
+    /// Notices what a client notices by itself: that its connection was cut off.
+    pub(super) fn notice(&mut self, world: &World) {
+        if self.peer.is_connected(world) && self.peer.is_fenced() {
+            self.peer.disconnect(world);
+        }
+    }
+
+    pub(super) fn can_call(&self, world: &World) -> bool {
+        self.peer.is_connected(world)
+            && !self.peer.is_fenced()
+            && self.peer.unanswered.len() < UNANSWERED_MAX
+    }
+
+    /// Connects. True if what the session held is lost: then no lane of it holds anything.
+    pub(super) fn connect(&mut self, world: &World) -> bool {
+        self.peer.lease_lost = false;
+        self.peer.connect(world);
+        self.peer.lease_lost
+    }
+
+    /// What it held is lost, and so is what a call before this moment took, if the call is not executed anew.
+    pub(super) fn lose(&mut self) {
+        self.holds = false;
+        self.lost_below = self.peer.next_sequence();
+    }
+
+    /// Does a call about the lock wait for its answer? One thread has one at a time.
+    pub(super) fn is_locking(&self) -> bool {
+        let mut calls = self.calls.values();
+        calls.any(|what| matches!(what, What::Acquire | What::Release | What::CondWait))
+    }
+
+    /// Reads the answers that came.
+    pub(super) fn learn(&mut self, tally: &mut Tally) -> Result<(), String> {
+        for (sequence, reply) in &self.peer.answered {
+            let Some(what) = self.calls.remove(sequence) else {
+                continue;
+            };
+            match (&what, &reply.result) {
+                (What::Increment(name), Ok(value)) => tally.counted(name, value, reply.revision)?,
+                (What::Increment(_), Err(refusal)) => {
+                    return Err(format!("an increment was refused: {refusal:?}"));
+                }
+                (What::Wait, Ok(Value::Int(place))) => tally.passed(*place),
+                (What::Acquire, Ok(Value::Int(_))) | (What::CondWait, Ok(Value::Bool(_))) => {
+                    self.holds = !reply.remembered || *sequence >= self.lost_below;
+                }
+                (What::Release | What::CondWait, _) => self.holds = false,
+                (What::Get, Ok(item)) => tally.got(item)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! What the answers of a story must add up to.
+
+use super::harness::{World, rows};
+use super::simulation::ONLY;
+use commonhold_proto::{Revision, Row, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Increments of durable counters that were begun, and the answers: value to revision.
+    counters: BTreeMap<String, (u64, BTreeMap<i64, Revision>)>,
+    /// Increments of the relaxed counter that were begun.
+    pub(super) relaxed: i64,
+    /// Increments of a dict's entries that were begun.
+    pub(super) book: BTreeMap<usize, i64>,
+    /// Answers of the barrier, by place.
+    places: BTreeMap<i64, u64>,
+    /// Items that were to be put, numbered, and those that were got.
+    items: i64,
+    got: BTreeSet<i64>,
+    pub(super) lingered: usize,
+}
+
+impl Tally {
+    pub(super) fn increment(&mut self, name: &str) {
+        self.counters.entry(name.to_owned()).or_default().0 += 1;
+    }
+
+    /// An increment was answered. No two have the same answer, and values and revisions grow alike.
+    pub(super) fn counted(
+        &mut self,
+        name: &str,
+        value: &Value,
+        revision: Revision,
+    ) -> Result<(), String> {
+        let value = value.as_int().ok_or("a counter is no number")?;
+        let (_, answers) = self.counters.entry(name.to_owned()).or_default();
+        if answers.insert(value, revision).is_some() {
+            return Err(format!("{name} was {value} twice"));
+        }
+        if !answers.values().is_sorted_by(|a, b| a < b) {
+            return Err(format!("the revisions of {name} do not grow: {answers:?}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn passed(&mut self, place: i64) {
+        *self.places.entry(place).or_default() += 1;
+    }
+
+    pub(super) fn new_item(&mut self) -> i64 {
+        self.items += 1;
+        self.items
+    }
+
+    pub(super) fn got(&mut self, item: &Value) -> Result<(), String> {
+        let item = item.as_int().ok_or("an item is no number")?;
+        if self.got.insert(item) {
+            Ok(())
+        } else {
+            Err(format!("item {item} was got twice"))
+        }
+    }
+
+    /// After a crash: what was answered is there.
+    pub(super) fn check_kept(&self, world: &World) -> Result<(), String> {
+        for (name, (_, answers)) in &self.counters {
+            let newest = answers.keys().next_back().copied().unwrap_or(0);
+            let value = counter(world, name);
+            if value < newest {
+                return Err(format!(
+                    "{name} was {newest} before the crash and is {value}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end, when everything is answered.
+    pub(super) fn check(&self, world: &World, parties: i64) -> Result<(), String> {
+        for (name, (begun, answers)) in &self.counters {
+            let expected = i64::try_from(*begun).map_err(|error| error.to_string())?;
+            if counter(world, name) != expected {
+                return Err(format!(
+                    "{name} is {} after {begun} increments",
+                    counter(world, name)
+                ));
+            }
+            if !answers.keys().copied().eq(1..=expected) {
+                return Err(format!("the answers of {name} are {answers:?}"));
+            }
+        }
+        if counter(world, "relaxed") > self.relaxed {
+            return Err("the relaxed counter counts too far".to_owned());
+        }
+        for (entry, begun) in &self.book {
+            let value = entries(world, "book")
+                .into_iter()
+                .find_map(|value| match value {
+                    Value::Tuple(fields) if fields[2] == Value::from(*entry) => fields[3].as_int(),
+                    _ => None,
+                });
+            if value != Some(*begun) {
+                return Err(format!(
+                    "entry {entry} is {value:?} after {begun} increments"
+                ));
+            }
+        }
+        if (0..parties).any(|place| self.places.get(&place) != self.places.get(&0)) {
+            return Err(format!("the barrier let through {:?}", self.places));
+        }
+        let left = entries(world, "basket");
+        let left: BTreeSet<i64> = left.iter().filter_map(Value::as_int).collect();
+        if !self.got.is_disjoint(&left) {
+            return Err("an item was got and is still there".to_owned());
+        }
+        if !self.got.union(&left).copied().eq(1..=self.items) {
+            return Err(format!(
+                "of {} items {:?} were got and {left:?} are left",
+                self.items, self.got
+            ));
+        }
+        if entries(world, "door").len() != self.lingered {
+            return Err(format!(
+                "{} rows of {} that lingered",
+                entries(world, "door").len(),
+                self.lingered
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The values of an object's rows; none if it was never made.
+fn entries(world: &World, name: &str) -> Vec<Value> {
+    let Some(cell) = world.engine.registry.named(name) else {
+        return Vec::new();
+    };
+    let values = rows(&cell).into_iter().filter_map(|row| match row {
+        Row::Put { value, .. } => Some(value),
+        _ => None,
+    });
+    values.collect()
+}
+
+fn counter(world: &World, name: &str) -> i64 {
+    let Some(cell) = world.engine.registry.named(name) else {
+        return 0;
+    };
+    match cell.state.lock().object.row(&ONLY) {
+        Some(Row::Put { value, .. }) => value.as_int().unwrap_or(0),
+        _ => 0,
+    }
+}
