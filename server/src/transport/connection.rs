@@ -1,5 +1,6 @@
 //! One accepted connection: a Unix or a TCP socket, and who is at its other end.
 
+use super::unix::UnixSocket;
 use super::visitor::{LOGIN_TIME, Porch, Visitor};
 use std::future::Future as _;
 use std::io;
@@ -44,7 +45,7 @@ pub(crate) struct Socket {
 }
 
 enum Stream {
-    Unix(UnixStream),
+    Unix(UnixSocket),
     Tcp(TcpStream),
 }
 
@@ -83,6 +84,7 @@ impl Accepted {
                 let socket = UnixStream::from_std(socket)?;
                 let credentials = socket.peer_cred()?;
                 let pid = credentials.pid().filter(|pid| *pid > 0);
+                let socket = UnixSocket::register(socket.into_std()?)?;
                 (Stream::Unix(socket), pid, Some(credentials.uid()), None)
             }
             Accepted::Tcp(socket, address) => {

@@ -11,6 +11,7 @@ mod login;
 mod serve;
 mod status;
 mod unary;
+mod unix;
 mod visitor;
 
 pub use address::{Listen, Listening};
