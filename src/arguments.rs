@@ -5,6 +5,7 @@
     reason = "these doc comments are the help, and a terminal shows them as they are"
 )]
 
+use crate::demo::{DemoArguments, WorkerArguments};
 use crate::serve::ServeArguments;
 use crate::units;
 use crate::verbs::Verb;
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     #[command(flatten)]
     Verb(Verb),
+    Demo(DemoArguments),
+    #[command(hide = true)]
+    DemoWorker(WorkerArguments),
 }
 
 #[cfg(test)]

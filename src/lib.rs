@@ -6,6 +6,7 @@ mod file;
 mod settings;
 mod units;
 
+mod demo;
 mod serve;
 mod verbs;
 
@@ -28,6 +29,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     };
     let ended = match &cli.command {
         Command::Serve(serve) => serve::run(serve, &cli.reach),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::DemoWorker(arguments) => demo::work(arguments),
         Command::Verb(verb) => verb.run(&cli.reach),
     };
     match ended {

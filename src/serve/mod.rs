@@ -17,6 +17,8 @@ use commonhold_server::store::{StoreMaker, StoreOptions};
 use commonhold_server::{Config, Limits, Server};
 use notify::Notify;
 use options::Options;
+use std::future::pending;
+use std::io;
 use std::thread;
 use std::time::Instant;
 use tokio::runtime::Builder;
@@ -39,7 +41,7 @@ pub(crate) fn run(arguments: &ServeArguments, reach: &Reach) -> Result<(), Failu
         .enable_all()
         .build()
         .map_err(|error| Failure::system("cannot start", &error))?;
-    let mut signals = {
+    let signals = {
         let _within = runtime.enter();
         Signals::listen().map_err(|error| Failure::system("cannot listen for signals", &error))?
     };
@@ -58,7 +60,8 @@ pub(crate) fn run(arguments: &ServeArguments, reach: &Reach) -> Result<(), Failu
         "the server serves"
     );
     notify.ready(&server)?;
-    runtime.block_on(serve(server, &mut signals, &notify))
+    let mut end = End::new(signals, arguments.until_stdin_closes);
+    runtime.block_on(serve(server, &mut end, &notify))
 }
 
 fn start(options: &Options, keys: Keys, banner: &Banner) -> Result<Server, Failure> {
@@ -103,14 +106,14 @@ fn start(options: &Options, keys: Keys, banner: &Banner) -> Result<Server, Failu
 }
 
 /// Serves until the end: of its own accord after a signal, or by a failure.
-async fn serve(server: Server, signals: &mut Signals, notify: &Notify) -> Result<(), Failure> {
+async fn serve(server: Server, end: &mut End, notify: &Notify) -> Result<(), Failure> {
     let signal = tokio::select! {
         why = server.failed() => {
             tracing::error!(why, "the server failed: it recovers from its store when it is started again");
             let message = format!("the server failed: {why}; start it again, and it recovers from its store");
             return Err(Failure::new(Exit::ServerFailed, message));
         }
-        signal = signals.next() => signal,
+        signal = end.next() => signal,
     };
     tracing::info!(signal = signal.name, "the server ends");
     notify.stopping();
@@ -125,14 +128,19 @@ async fn serve(server: Server, signals: &mut Signals, notify: &Notify) -> Result
             }
             _ => Err(Failure::new(Exit::ServerFailed, "the server ended, but not everything reached the store")),
         },
-        signal = signals.next() => {
+        signal = end.signals.next() => {
             let message = format!("a second signal ({}): ended at once", signal.name);
             Err(Failure::new(Exit::Signal(signal.number), message))
         }
     }
 }
 
-/// The signals that end a server.
+/// What ends a server from outside.
+struct End {
+    signals: Signals,
+    stdin: Option<oneshot::Receiver<()>>,
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -145,7 +153,7 @@ struct Caught {
 
 impl Signals {
     /// Must run within a runtime.
-    fn listen() -> std::io::Result<Signals> {
+    fn listen() -> io::Result<Signals> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -156,6 +164,36 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Caught { name: "SIGTERM", number: 15 },
             _ = self.interrupt.recv() => Caught { name: "SIGINT", number: 2 },
+        }
+    }
+}
+
+impl End {
+    fn new(signals: Signals, until_stdin_closes: bool) -> End {
+        let stdin = until_stdin_closes.then(|| {
+            let (sender, closed) = oneshot::channel();
+            // It may wait for ever: the process does not wait for it.
+            thread::spawn(move || {
+                let read = io::copy(&mut io::stdin().lock(), &mut io::sink());
+                drop(read);
+                sender.send(())
+            });
+            closed
+        });
+        End { signals, stdin }
+    }
+
+    /// A signal, or the end of stdin.
+    async fn next(&mut self) -> Caught {
+        let closed = async {
+            match &mut self.stdin {
+                Some(closed) => drop(closed.await),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            signal = self.signals.next() => signal,
+            () = closed => Caught { name: "stdin was closed", number: 15 },
         }
     }
 }

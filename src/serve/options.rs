@@ -62,6 +62,9 @@ pub(crate) struct ServeArguments {
     /// Write one line of JSON (pid, addresses) to this file descriptor, a pipe or a file, once clients can connect
     #[arg(long, value_name = "FD")]
     pub(super) ready_fd: Option<u32>,
+    /// End as after SIGTERM when stdin is closed: for a server that belongs to the process that started it
+    #[arg(long)]
+    pub(super) until_stdin_closes: bool,
     /// Print every setting and who chose it, and exit
     #[arg(long)]
     pub(super) print_config: bool,

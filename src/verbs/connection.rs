@@ -135,11 +135,6 @@ impl Connection {
             )
         })
     }
-
-    /// The blocking client.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
 }
 
 /// A field of a dict whose keys are text.
