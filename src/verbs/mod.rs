@@ -9,6 +9,7 @@ mod output;
 mod server;
 
 pub(crate) use connection::Connection;
+pub(crate) use output::say;
 
 use crate::arguments::Reach;
 use crate::failure::Failure;

@@ -28,9 +28,10 @@ use tokio_stream::wrappers::ReceiverStream;
 const CONNECTIONS_MAX: usize = 10_000;
 /// After a failed accept, for instance for lack of descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
-/// How often a server that ends looks whether everything is answered, and how many times: for 5 s.
+/// How long calls have to finish when the server ends.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often a server that ends looks whether they have.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
-const DRAIN_LOOKS: u32 = 500;
 /// HTTP/2: streams of one connection. A lane multiplexes its waiting calls on one.
 const STREAMS_MAX: u32 = 256;
 /// HTTP/2: resets of one connection before it is closed.
@@ -348,7 +349,7 @@ fn serve(
             let _ = late.wait_for(|ended| *ended).await;
             // An idle client answers no ping, so an orderly end of its connection would never come: the connections are
             // closed once everything that was under way is answered and written.
-            for _ in 0..DRAIN_LOOKS {
+            for _ in 0..DRAIN.as_millis() / DRAIN_LOOK.as_millis() {
                 tokio::time::sleep(DRAIN_LOOK).await;
                 if waiting.under_way.load(Ordering::Acquire) == 0 {
                     tokio::time::sleep(DRAIN_LOOK).await;

@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,10 +22,8 @@ pub(super) struct UnixSocket {
 impl UnixSocket {
     /// Registers a socket that does not block with the runtime of this thread.
     pub(super) fn register(socket: UnixStream) -> io::Result<UnixSocket> {
-        Ok(UnixSocket {
-            socket: AsyncFd::with_interest(socket, Interest::READABLE)?,
-            room: None,
-        })
+        let socket = watch(socket, Interest::READABLE)?;
+        Ok(UnixSocket { socket, room: None })
     }
 
     fn poll_room(
@@ -42,13 +40,21 @@ impl UnixSocket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // A new registration tells of the room that there is by now.
                     let socket = self.socket.get_ref().as_fd().try_clone_to_owned()?;
-                    self.room = Some(AsyncFd::with_interest(socket, Interest::WRITABLE)?);
+                    self.room = Some(watch(socket, Interest::WRITABLE)?);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 written => return Poll::Ready(written),
             }
         }
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "what replaces it is unsafe: it asks for a descriptor that is owned, as these are"
+)]
+fn watch<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, interest)
 }
 
 impl AsyncRead for UnixSocket {
