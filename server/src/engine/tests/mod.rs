@@ -11,6 +11,7 @@ mod gate;
 mod leases;
 mod simulation;
 mod tally;
+mod threads;
 mod waiting;
 
 pub(super) use kinds::KINDS;
