@@ -20,10 +20,13 @@ use options::Options;
 use std::future::pending;
 use std::io;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+
+/// Signals within this time are one act: some supervisors send theirs to the process and to its group.
+const SAME_ACT: Duration = Duration::from_millis(250);
 
 /// Serves until a signal or a failure ends it.
 pub(crate) fn run(arguments: &ServeArguments, reach: &Reach) -> Result<(), Failure> {
@@ -117,6 +120,15 @@ async fn serve(server: Server, end: &mut End, notify: &Notify) -> Result<(), Fai
     };
     tracing::info!(signal = signal.name, "the server ends");
     notify.stopping();
+    let asked = Instant::now();
+    let again = async {
+        loop {
+            let signal = end.signals.next().await;
+            if asked.elapsed() >= SAME_ACT {
+                break signal;
+            }
+        }
+    };
     let (sender, done) = oneshot::channel();
     // Nobody listens any more if a second signal came: the process ends then.
     thread::spawn(move || sender.send(server.shut_down()));
@@ -128,7 +140,7 @@ async fn serve(server: Server, end: &mut End, notify: &Notify) -> Result<(), Fai
             }
             _ => Err(Failure::new(Exit::ServerFailed, "the server ended, but not everything reached the store")),
         },
-        signal = end.signals.next() => {
+        signal = again => {
             let message = format!("a second signal ({}): ended at once", signal.name);
             Err(Failure::new(Exit::Signal(signal.number), message))
         }

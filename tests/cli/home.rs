@@ -1,5 +1,6 @@
 //! A home of its own for the command: nothing of the user's is read or written.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -143,10 +144,14 @@ impl Serving {
         line.trim_start().trim_start_matches("listen  ")
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it was not waited for");
+    }
+
     /// Sends a signal and waits for the end.
-    pub(crate) fn end(mut self, signal: rustix::process::Signal) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("it runs");
+    pub(crate) fn end(mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
         self.child.wait().expect("it ends")
     }
 }

@@ -64,6 +64,14 @@ fn a_signal_ends_it_in_order() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let home = Home::new();
+    let serving = home.serve(&[]);
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.end(Signal::INT).code(), Some(0));
+}
+
+#[test]
 fn a_data_folder_has_one_server() {
     let home = Home::new();
     let first = home.serve(&[]);
