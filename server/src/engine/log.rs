@@ -90,7 +90,9 @@ impl Log {
 
     /// Is it time for an empty change, so that recovery's jump stays above every revision given?
     pub(super) fn needs_mark(&self) -> bool {
-        self.newest().0 - self.newest_logged().0.max(self.first) > UNLOGGED_MAX
+        // In this order: changes come meanwhile, and what is logged later must not be ahead of what was given earlier.
+        let logged = self.newest_logged().0.max(self.first);
+        self.newest().0 - logged > UNLOGGED_MAX
     }
 
     /// Everything that has gathered.
@@ -131,6 +133,7 @@ mod tests {
     use super::*;
     use commonhold_proto::ServerTime;
     use smallvec::SmallVec;
+    use std::sync::atomic::AtomicBool;
 
     fn empty(revision: Revision) -> Change {
         Change {
@@ -163,6 +166,23 @@ mod tests {
         assert!(log.needs_mark());
         log.push(empty);
         assert!(!log.needs_mark());
+    }
+
+    #[test]
+    fn the_committer_may_look_while_changes_come() {
+        let log = Log::after(Revision(0), Revision(0));
+        let pushing = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..200_000 {
+                    log.push(empty);
+                }
+                pushing.store(false, Ordering::Release);
+            });
+            while pushing.load(Ordering::Acquire) {
+                assert!(!log.needs_mark());
+            }
+        });
     }
 
     #[test]
