@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let mut crew = Crew::start(&server, &text, words, arguments.workers)?;
     let mut harm = Harm::new(words, arguments.kills);
     while let Some(event) = crew.next()? {
+        server.must_run()?;
         progress.advance(crew.done());
         harm.on_report(&event, &crew, &mut server, &progress)?;
     }

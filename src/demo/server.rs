@@ -36,6 +36,18 @@ impl PrivateServer {
         key_file(&self.folder)
     }
 
+    /// Nothing but this demo may end it.
+    pub(super) fn must_run(&mut self) -> Result<(), Failure> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(ended)) => Err(Failure::new(
+                Exit::ServerFailed,
+                format!("the server ended by itself: {ended}"),
+            )),
+            Err(error) => Err(Failure::system("cannot ask for the server", &error)),
+        }
+    }
+
     /// Stops it: it exists, but does nothing any more. Returns once that is so.
     pub(super) fn stop(&self) -> Result<(), Failure> {
         let stop = || {
