@@ -25,12 +25,12 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Starts our server and looks which peers there are.
-    pub(crate) fn new() -> Result<Lab> {
+    /// Starts our server, or the given program as one, and looks which peers there are.
+    pub(crate) fn new(program: Option<&Path>) -> Result<Lab> {
         // Not in the folder for temporary files, which may be no disk at all.
         let folder = TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR"))?;
         Ok(Lab {
-            ours: OurServer::start(&folder.path().join("ours"))?,
+            ours: OurServer::start(&folder.path().join("ours"), program)?,
             redis_version: redis::version(),
             python_version: python::version(),
             redis: OnceCell::new(),

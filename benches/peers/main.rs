@@ -3,8 +3,10 @@
 //!
 //! `cargo bench --bench peers` measures all rows, prints a table and writes `target/bench.json`;
 //! `cargo bench --bench peers -- durable64 c50` measures the rows whose names contain one of the words.
-//! `--samples N` and `--seconds S` change how often and how long; `--alone` measures our side only, for a profiler.
+//! `--samples N` and `--seconds S` change how often and how long; `--alone` measures our side only, for a profiler, and
+//! tells how much processor time server and load took for one operation; `--server PATH` measures another `commonhold`.
 
+mod cpu;
 mod echo;
 mod lab;
 mod load;
@@ -18,8 +20,9 @@ mod server;
 use anyhow::{Context as _, Result, bail};
 use lab::Lab;
 use report::Measured;
-use rows::{ROWS, Row};
-use std::time::Duration;
+use rows::{ROWS, Row, Unit};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -32,15 +35,14 @@ fn main() -> Result<()> {
         _ => {}
     }
     let plan = Plan::read(first.into_iter().chain(arguments))?;
-    let lab = Lab::new()?;
+    let lab = Lab::new(plan.server.as_deref())?;
     for sentence in lab.about() {
         println!("{sentence}");
     }
     let rows = ROWS.iter().filter(|row| plan.wants(row));
     if plan.alone {
         for row in rows {
-            let sample = (row.ours)(&lab, plan.time)?;
-            println!("{:<34} {:>6} {sample:>12.2}", row.name, row.unit.name());
+            println!("{}", alone(row, &lab, &plan)?);
         }
         return Ok(());
     }
@@ -70,6 +72,7 @@ struct Plan {
     samples: usize,
     time: Duration,
     alone: bool,
+    server: Option<PathBuf>,
 }
 
 impl Plan {
@@ -79,6 +82,7 @@ impl Plan {
             samples: 5,
             time: Duration::from_secs(1),
             alone: false,
+            server: None,
         };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
@@ -90,6 +94,10 @@ impl Plan {
                 // Cargo says so.
                 "--bench" => {}
                 "--alone" => plan.alone = true,
+                "--server" => {
+                    let path = arguments.next().context("a path is missing")?;
+                    plan.server = Some(path.into());
+                }
                 "--seconds" => plan.time = Duration::try_from_secs_f64(number()?)?,
                 "--samples" => {
                     let text = arguments.next().context("a number is missing")?;
@@ -121,4 +129,31 @@ fn measure(row: &'static Row, lab: &Lab, plan: &Plan) -> Result<Option<Measured>
         ours.push((row.ours)(lab, plan.time)?);
     }
     Ok(Some(Measured::new(row, ours, peers)))
+}
+
+/// Measures our side of one row, with the processor time that it took.
+fn alone(row: &Row, lab: &Lab, plan: &Plan) -> Result<String> {
+    (row.ours)(lab, plan.time / 4)?;
+    let pids = [lab.ours().pid(), std::process::id()];
+    let before = pids.map(cpu::seconds);
+    let start = Instant::now();
+    let sample = (row.ours)(lab, plan.time)?;
+    let micros = start.elapsed().as_secs_f64() * 1e6;
+    let operations = match row.unit {
+        Unit::Micros => micros / sample,
+        Unit::Rate => sample * micros / 1e6,
+    };
+    let mut spent = pids.map(cpu::seconds).into_iter().zip(before);
+    let mut each = || {
+        let (after, before) = spent.next()?;
+        Some((after? - before?) * 1e6 / operations)
+    };
+    let (server, load) = (each(), each());
+    Ok(format!(
+        "{:<34} {:>6} {sample:>12.2}   processor us/op: server {:.2}, load {:.2}",
+        row.name,
+        row.unit.name(),
+        server.unwrap_or(f64::NAN),
+        load.unwrap_or(f64::NAN),
+    ))
 }

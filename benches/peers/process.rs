@@ -18,6 +18,11 @@ impl Process {
         Ok(Process(command.stdin(Stdio::piped()).spawn()?))
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Waits until it serves.
     pub(crate) fn wait_until(&mut self, mut serves: impl FnMut() -> bool) -> Result<()> {
         let until = Instant::now() + PATIENCE;

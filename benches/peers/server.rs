@@ -19,15 +19,15 @@ pub(crate) struct OurServer {
     tcp: String,
     /// What serves: the command or the library.
     pub(crate) kind: &'static str,
-    _process: Process,
+    process: Process,
 }
 
 impl OurServer {
     /// Starts it on a folder of its own.
-    pub(crate) fn start(folder: &Path) -> Result<OurServer> {
+    pub(crate) fn start(folder: &Path, program: Option<&Path>) -> Result<OurServer> {
         std::fs::create_dir_all(folder)?;
         keyfile::read_or_create(&folder.join("key"))?;
-        let (mut command, kind) = match serve_command(folder) {
+        let (mut command, kind) = match serve_command(folder, program) {
             Some(command) => (command, "commonhold serve"),
             None => (library_command(folder)?, "commonhold-server, as a library"),
         };
@@ -45,8 +45,13 @@ impl OurServer {
             folder: folder.to_owned(),
             tcp,
             kind,
-            _process: process,
+            process,
         })
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Options of a client that reaches it over its Unix socket.
@@ -65,8 +70,8 @@ impl OurServer {
 }
 
 /// The real command, if this build has it.
-fn serve_command(folder: &Path) -> Option<Command> {
-    let program = env!("CARGO_BIN_EXE_commonhold");
+fn serve_command(folder: &Path, program: Option<&Path>) -> Option<Command> {
+    let program = program.unwrap_or(env!("CARGO_BIN_EXE_commonhold").as_ref());
     let help = Command::new(program)
         .args(["serve", "--help"])
         .stdin(Stdio::null())
