@@ -623,9 +623,13 @@ impl State {
     }
 
     fn frame(&mut self) -> Option<ServerFrame> {
+        let silent = self.ready.is_empty() && self.parked.is_empty() && self.parts.is_empty();
+        // Credits travel with replies. Alone they are worth a frame only before the client runs out of them.
+        if silent && self.credits > CREDITS / 2 {
+            return None;
+        }
         let credits = self.grant();
-        if self.ready.is_empty() && self.parked.is_empty() && self.parts.is_empty() && credits == 0
-        {
+        if silent && credits == 0 {
             return None;
         }
         let mut frame = ServerFrame {
