@@ -312,6 +312,8 @@ fn serve(
                 }
             }
         });
+        let engine = Arc::clone(&front.engine);
+        tokio::spawn(async move { engine.gate.attend().await });
         let service = CommonholdServer::new(Service(front))
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
