@@ -20,6 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a full disk is waited for before the same bytes are tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
+/// For this part of the time that an append takes, those who were just answered are waited for.
+const GATHER_PART: u32 = 2;
+
 /// Owns the store and writes the log.
 pub(crate) struct Committer {
     engine: Arc<Engine>,
@@ -32,6 +35,8 @@ pub(crate) struct Committer {
     next_checkpoint: CheckpointId,
     looked: Option<Instant>,
     log_bytes: u64,
+    /// So many changes are likely to be there soon, and for so long they are waited for.
+    expected: (usize, Duration),
 }
 
 impl Committer {
@@ -55,6 +60,7 @@ impl Committer {
             next_checkpoint,
             looked: None,
             log_bytes,
+            expected: (0, Duration::ZERO),
         }
     }
 
@@ -87,11 +93,18 @@ impl Committer {
         if self.engine.log.needs_mark() {
             self.mark();
         }
+        let (count, patience) = self.expected;
+        self.engine.log.gather(count, patience);
         let changes = self.engine.log.take();
         if let (Some(first), Some(last)) = (changes.first(), changes.last()) {
             let (first, last) = (first.revision, last.revision);
             let segments = self.pack(&changes);
+            let began = Instant::now();
             self.append(&segments)?;
+            // Those who are answered now are likely to come again soon. Two halves of a crowd would take turns for ever,
+            // each with a sync of its own.
+            let count = changes.len() + self.engine.log.gathered();
+            self.expected = (count, began.elapsed() / GATHER_PART);
             self.log_bytes += segments
                 .iter()
                 .map(|segment| segment.record.len() as u64)

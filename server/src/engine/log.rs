@@ -36,6 +36,8 @@ struct Tail {
     changes: Vec<Change>,
     /// Somebody wants the committer to look around although nothing may have come.
     poked: bool,
+    /// The committer waits for so many changes.
+    enough: usize,
 }
 
 impl Log {
@@ -78,11 +80,11 @@ impl Log {
         let change = make(revision);
         self.pending_bytes
             .fetch_add(change.weight(), Ordering::Relaxed);
-        let first = tail.changes.is_empty();
         tail.changes.push(change);
+        let enough = tail.changes.len() == tail.enough;
         self.logged.store(revision.0, Ordering::Release);
         drop(tail);
-        if first {
+        if enough {
             self.arrived.notify_one();
         }
         revision
@@ -105,9 +107,24 @@ impl Log {
     /// Waits until something has gathered, somebody pokes, or the time is over.
     pub(super) fn wait(&self, timeout: Duration) {
         let mut tail = self.tail.lock();
+        tail.enough = 1;
         if tail.changes.is_empty() && !tail.poked {
             self.arrived.wait_for(&mut tail, timeout);
         }
+    }
+
+    /// Waits until `count` changes have gathered, somebody pokes, or the time is over. Does not wait if there are none.
+    pub(super) fn gather(&self, count: usize, timeout: Duration) {
+        let mut tail = self.tail.lock();
+        tail.enough = count;
+        if (1..count).contains(&tail.changes.len()) && !tail.poked {
+            self.arrived.wait_for(&mut tail, timeout);
+        }
+    }
+
+    /// How many changes have gathered.
+    pub(super) fn gathered(&self) -> usize {
+        self.tail.lock().changes.len()
     }
 
     /// Makes the committer look around.
@@ -195,5 +212,25 @@ mod tests {
         assert!(log.pending_bytes() > 0);
         log.settled(&taken);
         assert_eq!(log.pending_bytes(), 0);
+    }
+
+    #[test]
+    fn whoever_gathers_is_woken_by_the_last_that_is_expected() {
+        const LONG: Duration = Duration::from_mins(1);
+        let log = Log::after(Revision(0), Revision(0));
+        let began = std::time::Instant::now();
+        log.gather(3, LONG);
+        assert_eq!(log.gathered(), 0, "nothing is waited for before the first");
+        log.push(empty);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                log.push(empty);
+                log.push(empty);
+            });
+            log.gather(3, LONG);
+        });
+        assert_eq!(log.gathered(), 3);
+        log.gather(3, LONG);
+        assert!(began.elapsed() < LONG);
     }
 }
