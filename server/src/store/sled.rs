@@ -3,7 +3,7 @@
 //! sled 0.34 is used within bounds, each of which was measured:
 //! - Its `flush` writes but does not sync: power can take what it returned for. So each commit syncs the data file through
 //!   a descriptor of our own.
-//! - It is written by one thread, in one tree, one batch a commit, values of at most 64 KiB: larger nodes would go to
+//! - It is written by one thread, in one tree, one batch or one pair a commit, values of at most 64 KiB: larger nodes would go to
 //!   files that it never syncs (`blobs/` stays empty).
 //! - A full disk makes it hang, and the file that it leaves keeps it from opening: we look at the free space before each
 //!   write, and remove that file before opening.
@@ -107,8 +107,14 @@ impl Pairs for SledPairs {
         self.room(batch.put_bytes())?;
         let db = self.db()?;
         let write = || {
-            if !batch.steps.is_empty() {
-                db.apply_batch(into_sled(&batch))?;
+            match &batch.steps[..] {
+                [] => {}
+                // One pair is one record of sled's log: whole or not there without the marker of a batch, which sled
+                // would write, and wait for, by itself.
+                [(key, Some(value))] => {
+                    db.insert(key.as_slice(), IVec::from(value.as_ref()))?;
+                }
+                _ => db.apply_batch(into_sled(&batch))?,
             }
             if sync {
                 db.flush()?;
