@@ -163,7 +163,7 @@ impl Drop for Attending<'_> {
             .lock()
             .retain(|other| !Arc::ptr_eq(other, porter));
         // The thread may end, and its tasks with it: then there is nothing left to clear.
-        let _ = PORTER.try_with(|current| current.take());
+        let _ = PORTER.try_with(std::cell::RefCell::take);
         porter.wake();
     }
 }

@@ -1,8 +1,8 @@
 //! Checkpoints that are read while traffic goes on, changes that are larger than a segment, and recovery from all of it.
 
 use super::super::faults::Fault;
-use super::exactly_once::{delete, server};
 use super::harness::{Moment, World, barrier, named, plain, snapshot};
+use super::identity::{delete, server};
 use super::peer::Peer;
 use commonhold_proto::{Call, Value};
 use parking_lot::Mutex;

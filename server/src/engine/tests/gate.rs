@@ -1,7 +1,7 @@
 //! No reply leaves before everything it saw is durable; what a crash takes back; what a full disk refuses.
 
-use super::exactly_once::{delete, server};
 use super::harness::{Moment, World, kept, named, plain, snapshot};
+use super::identity::{delete, server};
 use crate::store;
 use commonhold_proto::{Call, Code, Durability, Revision, Target, Value};
 use parking_lot::Mutex;

@@ -1,8 +1,8 @@
 //! What a client holds ends with it: deaths, goodbyes, silence, and rows that end at a time.
 
 use super::super::execute::Origin;
-use super::exactly_once::{delete, server};
 use super::harness::{World, barrier, kept, named, plain};
+use super::identity::{delete, server};
 use super::peer::Peer;
 use crate::session::Liveness;
 use commonhold_proto::{Call, Code, Durability, Target, Value};

@@ -8,7 +8,6 @@ mod actor;
 mod checkpoints;
 mod exactly_once;
 mod gate;
-mod hold;
 mod identity;
 mod lanes;
 mod leases;

@@ -4,8 +4,8 @@
 use super::super::faults::{Fault, Faults};
 use super::super::{Engine, Limits};
 use super::actor::{Actor, What};
-use super::exactly_once::{delete, server};
 use super::harness::{Chance, Moment, World, barrier, kept, named, plain, rows, snapshot};
+use super::identity::{delete, server};
 use super::tally::Tally;
 use crate::store;
 use commonhold_proto::{Call, Durability, Row, RowKey, Value};
@@ -151,9 +151,8 @@ impl Story {
             13 if self.actors[at].holds => (lock, plain("notify"), What::Other),
             10..=13 => (lock, plain("acquire"), What::Acquire),
             14 => {
-                let items: Vec<Value> = (0..1 + number)
-                    .map(|_| self.tally.new_item().into())
-                    .collect();
+                let items: Vec<Value> =
+                    (0..=number).map(|_| self.tally.new_item().into()).collect();
                 let call = Call::new("put", [Value::List(items)]);
                 (named("basket", "basket"), call, What::Other)
             }

@@ -6,6 +6,7 @@ use super::harness::{Chance, barrier, kept, named, plain, rows};
 use crate::clock::MachineTime;
 use crate::session::{Identity, Lane, Liveness, Session};
 use crate::store::{MemoryDisk, StoreMaker, StoreOptions};
+use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
     Call, Code, Durability, LaneId, Owner, Received, Reply, Row, Target, Value,
 };
@@ -419,13 +420,13 @@ fn deleting_races_with_everything() {
                         }
                         3 => client.call(&room, plain("open"), None),
                         4 => {
-                            let delete = super::exactly_once::delete(&name(&mut chance));
-                            client.call(&super::exactly_once::server(), delete, None)
+                            let delete = super::identity::delete(&name(&mut chance));
+                            client.call(&super::identity::server(), delete, None)
                         }
                         _ => {
                             let delete = format!("all{}", chance.below(2));
-                            let delete = super::exactly_once::delete(&delete);
-                            client.call(&super::exactly_once::server(), delete, None)
+                            let delete = super::identity::delete(&delete);
+                            client.call(&super::identity::server(), delete, None)
                         }
                     };
                     if chance.once_in(8) {
