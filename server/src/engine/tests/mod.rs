@@ -8,6 +8,7 @@ mod actor;
 mod checkpoints;
 mod exactly_once;
 mod gate;
+mod hold;
 mod identity;
 mod lanes;
 mod leases;
