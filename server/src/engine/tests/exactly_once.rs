@@ -4,6 +4,7 @@
 use super::harness::{World, barrier, kept, named, plain};
 use super::identity::{delete, server};
 use super::peer::Peer;
+use crate::session::Admission;
 use commonhold_proto::{Call, Code, Durability};
 use std::time::Duration;
 
@@ -119,28 +120,68 @@ fn a_barrier_resent_after_a_crash_is_not_told_all_here_early() {
 
 /// The same after a broken connection, and again, and with a checkpoint in between that trims the log.
 #[test]
-fn a_barrier_resent_any_number_of_times_arrives_once() {
+fn a_call_resent_any_number_of_times_runs_once() {
     let mut world = World::new();
-    let (mut a, mut b) = (world.peer("a"), world.peer("b"));
-    let all = barrier("all", 3);
-    a.call(&world, &all, plain("wait"));
+    let mut peer = world.peer("a");
+    let door = named("trouble", "door");
+    peer.call(&world, &door, plain("linger"));
     for round in 0..4 {
-        a.disconnect(&world);
-        a.connect(&world);
-        a.connect(&world);
+        peer.disconnect(&world);
+        peer.connect(&world);
+        peer.connect(&world);
         if round == 1 {
             world.checkpoint();
         }
         if round == 2 {
             world.settle();
             world.crash();
-            a.connect(&world);
+            peer.connect(&world);
         }
     }
-    b.connect(&world);
-    assert_eq!(b.get(&mut world, &all, "n_waiting"), 1.into());
-    a.receive(&world);
-    assert_eq!(a.reply(1), None);
+    assert_eq!(peer.get(&mut world, &door, "count"), 1.into());
+    assert_eq!(peer.reply(1), None);
+}
+
+/// It goes on at this very moment, and a checkpoint is taken that trims what the log said of it; then the server dies.
+#[test]
+fn a_call_that_is_just_going_on_is_in_the_checkpoint() {
+    let mut world = World::new();
+    let mut peer = world.peer("a");
+    let door = named("trouble", "door");
+    peer.call(&world, &door, plain("linger"));
+    world.settle();
+    world.crash();
+    peer.join(&world);
+    // As far as a second thread may see it come.
+    let fingerprint = plain("linger").fingerprint(&door);
+    let admission = peer.lane().admit(1, fingerprint);
+    assert!(matches!(admission, Admission::Resume(_)));
+    world.checkpoint();
+    world.crash();
+    peer.connect(&world);
+    assert_eq!(peer.get(&mut world, &door, "count"), 1.into());
+    assert_eq!(peer.reply(1), None);
+}
+
+/// Its connection breaks while somebody asks it again: it does not wait for a connection that never comes, and goes on
+/// from there when it is sent again.
+#[test]
+fn a_call_that_is_asked_while_its_connection_breaks_does_not_wait_on() {
+    let mut world = World::new();
+    let mut peer = world.peer("a");
+    let door = named("trouble", "door");
+    peer.call(&world, &door, plain("linger"));
+    let lane = std::sync::Arc::clone(peer.lane());
+    let parked = lane.parked(1).expect("it waits");
+    let (_, outcome) = lane.outcomes().pop().expect("it changed a row");
+    assert!(parked.claim());
+    peer.disconnect(&world);
+    assert!(!lane.park(1, parked, Some(outcome)));
+    assert!(lane.parked(1).is_none());
+    peer.connect(&world);
+    assert_eq!(peer.get(&mut world, &door, "count"), 1.into());
+    peer.get(&mut world, &door, "open");
+    assert_eq!(peer.result(1), Ok(1.into()));
 }
 
 /// A condition: A's wait let the lock go and took a ticket. Sent again after a crash it goes on waiting with that ticket,

@@ -266,8 +266,8 @@ fn a_waiting_call_of_an_ended_lease_is_passed_over() {
 fn a_call_that_goes_on_under_an_ended_lease_does_not_begin_anew() {
     let mut world = World::new();
     let mut peer = world.peer("a");
-    let all = barrier("all", 3);
-    peer.call(&world, &all, plain("wait"));
+    let door = named("trouble", "door");
+    peer.call(&world, &door, plain("linger"));
     world.settle();
     world.crash();
     peer.join(&world);
@@ -276,7 +276,7 @@ fn a_call_that_goes_on_under_an_ended_lease_does_not_begin_anew() {
     world.checkpoint();
     world.crash();
     peer.connect(&world);
-    assert_eq!(peer.get(&mut world, &all, "n_waiting"), 1.into());
+    assert_eq!(peer.get(&mut world, &door, "count"), 1.into());
 }
 
 /// It is told that its lease was lost until it has shown that it knows, over lost welcomes and restarts.

@@ -170,6 +170,39 @@ fn a_head_that_leaves_lets_the_next_come_up() {
     }
 }
 
+/// The head waits for what is not there, the next for what is: whichever way the head leaves, the next is asked at once.
+#[test]
+fn who_comes_up_is_asked_at_once() {
+    for way in 0..5 {
+        let mut world = World::new();
+        let room = named("trouble", "room");
+        let (mut head, mut next) = (world.peer("head"), world.peer("next"));
+        for key in ["here", "too"] {
+            let keep = Call::new("keep", [key.into()]);
+            next.ask(&mut world, &room, keep).expect("room");
+        }
+        let stand = |key: &str, then: &str| Call::new("stand", [key.into(), then.into()]);
+        let timeout = Some(Duration::from_secs(5));
+        head.call_within(&world, &room, stand("not", "here"), timeout);
+        let waits = next.call(&world, &room, stand("here", "too"));
+        world.settle();
+        next.receive(&world);
+        assert_eq!(next.reply(waits), None);
+        match way {
+            0 => world.advance(Duration::from_secs(6)),
+            1 => head.cancel(&world, 1),
+            2 => head.disconnect(&world),
+            3 => head.connect(&world),
+            _ => world
+                .engine
+                .died(&world.engine.session(head.session).expect("known")),
+        }
+        world.settle();
+        next.receive(&world);
+        assert_eq!(next.result(waits), Ok(Value::Null), "way {way}");
+    }
+}
+
 /// A call that waits is withdrawn when its connection breaks and joins the end of the line, with its remaining time.
 #[test]
 fn who_comes_back_stands_at_the_end_with_its_remaining_time() {
