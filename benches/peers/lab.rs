@@ -65,7 +65,7 @@ impl Lab {
     }
 
     /// What to do about a missing peer.
-    pub(crate) fn missing(&self, peer: Peer) -> &'static str {
+    pub(crate) fn missing(peer: Peer) -> &'static str {
         match peer {
             Peer::Machine => "the machine is always there",
             Peer::Redis => "Redis is missing: sudo apt-get install redis-server",

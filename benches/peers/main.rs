@@ -54,7 +54,7 @@ fn main() -> Result<()> {
                 println!("{}", result.line());
                 measured.push(result);
             }
-            Ok(None) => println!("{:<34} skipped: {}", row.name, lab.missing(row.peer)),
+            Ok(None) => println!("{:<34} skipped: {}", row.name, Lab::missing(row.peer)),
             Err(error) => bail!("{}: {error:#}", row.name),
         }
     }
