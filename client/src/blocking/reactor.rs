@@ -111,7 +111,7 @@ impl Reactor {
             return Ok(Waited::Woken);
         }
         let (source, pause, spin) = {
-            let slot = self.slot.lock();
+            let mut slot = self.slot.lock();
             let pause = slot
                 .deadline
                 .map(|at| at.saturating_duration_since(Instant::now()));
@@ -148,7 +148,9 @@ impl Reactor {
             found = self.wakeup.woken.load(Ordering::SeqCst)
                 || self.wait_for(Some(source), Some(Duration::ZERO))?;
         }
-        self.slot.lock().spin.learn(found);
+        // A thread that had to give way meanwhile was not spinning.
+        let paid = found && begun.elapsed() < budget;
+        self.slot.lock().spin.learn(paid);
         if found {
             return Ok(true);
         }

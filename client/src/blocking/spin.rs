@@ -8,27 +8,29 @@ use std::time::Duration;
 pub(super) struct Policy {
     /// The longest that one wait looks again before it sleeps. About what falling asleep and being woken costs.
     pub(super) budget: Duration,
-    /// With fewer cores the server may need the one that would be spun on.
+    /// With one core the server needs the one that would be spun on. With two it may, and then spinning does not pay.
     pub(super) cores_min: usize,
 }
 
 /// The policy of blocking clients.
 pub(super) const POLICY: Policy = Policy {
-    budget: Duration::from_micros(20),
-    cores_min: 4,
+    budget: Duration::from_micros(30),
+    cores_min: 2,
 };
 
-/// After so many waits in a row in which it did not pay, it is tried only now and then.
+/// After so many tries in a row that did not pay, it is tried only now and then.
 const PATIENCE: u32 = 8;
 /// This often, in waits.
 const TRY_EVERY: u32 = 64;
 
-/// Whether spinning pays, from how the last waits went.
+/// Whether spinning pays, from how the last tries went.
 #[derive(Debug)]
 pub(super) struct Spin {
     budget: Option<Duration>,
-    /// Waits since spinning last paid.
+    /// Tries since it last paid.
     vain: u32,
+    /// Waits without a try, now that it does not pay.
+    skipped: u32,
 }
 
 impl Spin {
@@ -37,18 +39,24 @@ impl Spin {
         Spin {
             budget: (cores >= policy.cores_min).then_some(policy.budget),
             vain: 0,
+            skipped: 0,
         }
     }
 
     /// How long to look again in this wait, if at all.
-    pub(super) fn budget(&self) -> Option<Duration> {
-        let tries = self.vain < PATIENCE || self.vain.is_multiple_of(TRY_EVERY);
-        self.budget.filter(|_| tries)
+    pub(super) fn budget(&mut self) -> Option<Duration> {
+        if self.vain >= PATIENCE {
+            self.skipped = (self.skipped + 1) % TRY_EVERY;
+            if self.skipped != 0 {
+                return None;
+            }
+        }
+        self.budget
     }
 
-    /// How the wait went.
+    /// How a try went.
     pub(super) fn learn(&mut self, paid: bool) {
-        self.vain = if paid { 0 } else { self.vain.wrapping_add(1) };
+        self.vain = if paid { 0 } else { self.vain.saturating_add(1) };
     }
 }
 
@@ -64,19 +72,18 @@ mod tests {
     #[test]
     fn it_spins_while_it_pays_and_asks_again_now_and_then() {
         let mut spin = Spin::new(ALWAYS);
-        for _ in 0..PATIENCE {
-            assert!(spin.budget().is_some());
-            spin.learn(false);
-        }
-        let tries = |spin: &mut Spin| {
-            let waits = (0..TRY_EVERY).filter(|_| {
+        let mut tries_in_vain = |waits: u32| {
+            let tries = (0..waits).filter(|_| {
                 let tries = spin.budget().is_some();
-                spin.learn(false);
+                if tries {
+                    spin.learn(false);
+                }
                 tries
             });
-            waits.count()
+            tries.count()
         };
-        assert_eq!(tries(&mut spin), 1);
+        assert_eq!(tries_in_vain(PATIENCE), 8);
+        assert_eq!(tries_in_vain(10 * TRY_EVERY), 10);
         spin.learn(true);
         assert!(spin.budget().is_some());
     }
