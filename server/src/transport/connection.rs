@@ -1,6 +1,7 @@
 //! One accepted connection: a Unix or a TCP socket, and who is at its other end.
 
 use super::unix::UnixSocket;
+use super::vigil;
 use super::visitor::{LOGIN_TIME, Porch, Visitor};
 use std::future::Future as _;
 use std::io;
@@ -169,7 +170,11 @@ impl AsyncRead for Socket {
                 "nobody logged in",
             )));
         }
-        either!(self, socket => Pin::new(socket).poll_read(cx, buf))
+        let read = either!(self, socket => Pin::new(socket).poll_read(cx, buf));
+        if read.is_ready() {
+            vigil::stay_awake();
+        }
+        read
     }
 }
 

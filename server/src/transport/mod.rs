@@ -12,6 +12,7 @@ mod serve;
 mod status;
 mod unary;
 mod unix;
+mod vigil;
 mod visitor;
 
 pub use address::{Listen, Listening};

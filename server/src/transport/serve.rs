@@ -7,6 +7,7 @@
 use super::address::{Listen, Listener, Listening, Registered};
 use super::connection::{Accepted, Count};
 use super::death::Deaths;
+use super::vigil;
 use super::{Front, Service};
 use crate::auth::{Keys, Logins, Tokens};
 use crate::clock::MachineTime;
@@ -303,6 +304,9 @@ fn serve(
     let mut late = ended.clone();
     let (porch, waiting) = (Arc::clone(&front.porch), Arc::clone(&front));
     runtime.block_on(async move {
+        if vigil::is_kept() {
+            tokio::spawn(vigil::keep());
+        }
         let sockets = ReceiverStream::new(accepted).filter_map(move |(accepted, count)| {
             match accepted.register(&porch, count) {
                 Ok(socket) => Some(Ok::<_, io::Error>(socket)),
