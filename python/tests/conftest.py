@@ -44,8 +44,13 @@ class Server:
         with open(reader, "rb") as ready:
             assert ready.readline(), "the server did not start"
 
-    def signal(self, number):
-        self.process.send_signal(number)
+    def pause(self):
+        """Stops it in its tracks. The signal alone would return before its threads stand still."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         self.process.kill()
@@ -74,7 +79,7 @@ def server():
         server = Server(folder)
         server.start()
         yield server
-        server.signal(signal.SIGCONT)
+        server.resume()
         server.kill()
 
 
