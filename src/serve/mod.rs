@@ -97,6 +97,7 @@ fn start(options: &Options, keys: Keys, banner: &Banner) -> Result<Server, Failu
             } else {
                 options.disk_reserve.value
             },
+            checkpoint_log_bytes: options.checkpoint_log_bytes,
             store: options.store.value.clone(),
             data: if in_memory {
                 String::new()

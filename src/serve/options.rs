@@ -53,6 +53,9 @@ pub(crate) struct ServeArguments {
     /// Refuse to add anything while less than this is free on the disk [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) disk_reserve: Option<String>,
+    /// Write a checkpoint when the log has more bytes than this and than the live state [default: 64MiB]
+    #[arg(long, value_name = "SIZE", hide = true, value_parser = units::bytes)]
+    pub(super) checkpoint_log_bytes: Option<u64>,
     /// Cores to serve on; 0 for all
     #[arg(long, value_name = "COUNT")]
     pub(super) cores: Option<usize>,
@@ -82,6 +85,8 @@ pub(super) struct Options {
     pub(super) grace: Setting<Duration>,
     pub(super) term: Setting<Duration>,
     pub(super) disk_reserve: Setting<u64>,
+    /// Not a setting for people: exams make checkpoints frequent with it.
+    pub(super) checkpoint_log_bytes: u64,
     pub(super) cores: Setting<usize>,
     pub(super) log_format: Setting<LogFormat>,
     pub(super) log: Setting<String>,
@@ -167,6 +172,9 @@ impl Options {
             grace: grace.parse("grace", |text| units::duration(&text))?,
             term: term.parse("term", |text| units::duration(&text))?,
             disk_reserve: reserve.parse("disk-reserve", |text| units::bytes(&text))?,
+            checkpoint_log_bytes: flags
+                .checkpoint_log_bytes
+                .unwrap_or(limits.checkpoint_log_bytes),
             cores: layers.pick(flags.cores, file.cores, 0),
             log_format,
             log: layers.pick_text("COMMONHOLD_LOG", None, file.log.clone(), default_log),

@@ -13,8 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A checkpoint is due when the log is larger than this and than the live state.
-const CHECKPOINT_LOG_BYTES_MIN: u64 = 64 << 20;
 /// How often the store's numbers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a full disk is waited for before the same bytes are tried again.
@@ -189,8 +187,8 @@ impl Committer {
         self.engine
             .set_full(free.saturating_sub(pending) < self.engine.limits.disk_reserve);
         *self.engine.store_stats.lock() = stats;
-        let due =
-            self.log_bytes > CHECKPOINT_LOG_BYTES_MIN && self.log_bytes > self.engine.live_bytes();
+        let due = self.log_bytes > self.engine.limits.checkpoint_log_bytes
+            && self.log_bytes > self.engine.live_bytes();
         if due || self.engine.checkpoint_asked.swap(false, Ordering::AcqRel) {
             self.begin_checkpoint();
         }
@@ -204,6 +202,7 @@ impl Committer {
             let id = self.next_checkpoint;
             self.next_checkpoint = CheckpointId(id.0 + 1);
             self.checkpoint = Some(Scan::begin(&self.engine, id, self.limits.segment_bytes_max));
+            tracing::info!(log_bytes = self.log_bytes, "a checkpoint begins");
         }
     }
 

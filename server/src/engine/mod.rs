@@ -72,6 +72,8 @@ pub struct Limits {
     pub disk_reserve: u64,
     /// The largest call and reply, in bytes.
     pub value_bytes_max: usize,
+    /// A checkpoint is due when the log has more bytes than this, and than the live state.
+    pub checkpoint_log_bytes: u64,
     /// The store's name, for `status`.
     pub store: String,
     /// Where the data lies, for `status`.
@@ -88,6 +90,7 @@ impl Default for Limits {
             sessions_max: 100_000,
             disk_reserve: 256 << 20,
             value_bytes_max: 64 << 20,
+            checkpoint_log_bytes: 64 << 20,
             store: String::new(),
             data: String::new(),
         }

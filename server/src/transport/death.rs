@@ -1,7 +1,8 @@
 //! Watches the processes behind Unix sockets.
 //!
 //! A process that dies does not close its socket while a child of its holds a copy: the kernel tells the death by a
-//! pidfd. One thread waits for all of them.
+//! pidfd. One thread waits for all of them. Where nobody holds a copy, the kernel closes the socket of a dying process
+//! before it tells of the death: so a process is watched on when its connection has ended.
 
 use crate::engine::Engine;
 use crate::session::Session;
@@ -27,10 +28,30 @@ pub(super) struct Deaths {
 #[derive(Default)]
 struct Watched {
     newest: u64,
-    by_tag: HashMap<u64, (OwnedFd, Weak<Session>)>,
+    by_tag: HashMap<u64, Watching>,
+    /// At so many, those that tell nothing any more are let go.
+    tidy_at: usize,
 }
 
-/// One process that is watched for one session, until this is dropped.
+struct Watching {
+    /// Closing it takes it out of the epoll set.
+    _process: OwnedFd,
+    session: Weak<Session>,
+    /// Its connection is there. Otherwise the death counts only if the session has no other: what connected for it may
+    /// have been a process that passes bytes on.
+    connected: bool,
+}
+
+impl Watching {
+    /// The session that a death of the process ends.
+    fn mourned(&self) -> Option<Arc<Session>> {
+        let session = self.session.upgrade()?;
+        let alone = self.connected || session.presence.lock().connections == 0;
+        alone.then_some(session)
+    }
+}
+
+/// One process that is watched for one session. Dropped, the connection has ended.
 pub(super) struct Watch {
     deaths: Arc<Deaths>,
     tag: u64,
@@ -57,14 +78,23 @@ impl Deaths {
     pub(super) fn watch(self: &Arc<Deaths>, pid: i32, session: &Arc<Session>) -> Option<Watch> {
         let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
         let mut watched = self.watched.lock();
+        if watched.by_tag.len() >= watched.tidy_at {
+            watched
+                .by_tag
+                .retain(|_, watching| watching.mourned().is_some());
+            watched.tidy_at = 2 * watched.by_tag.len() + 64;
+        }
         watched.newest += 1;
         let tag = watched.newest;
         // Once: a process dies once, and the thread must not spin on it until its lanes are gone.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         epoll::add(&self.epoll, &process, epoll::EventData::new_u64(tag), flags).ok()?;
-        watched
-            .by_tag
-            .insert(tag, (process, Arc::downgrade(session)));
+        let watching = Watching {
+            _process: process,
+            session: Arc::downgrade(session),
+            connected: true,
+        };
+        watched.by_tag.insert(tag, watching);
         Some(Watch {
             deaths: Arc::clone(self),
             tag,
@@ -87,12 +117,8 @@ impl Deaths {
                 if tag == STOP {
                     return;
                 }
-                let dead = self
-                    .watched
-                    .lock()
-                    .by_tag
-                    .get(&tag)
-                    .and_then(|(_, session)| session.upgrade());
+                let watching = self.watched.lock().by_tag.remove(&tag);
+                let dead = watching.and_then(|watching| watching.mourned());
                 if let Some(session) = dead {
                     engine.died(&session);
                 }
@@ -109,7 +135,9 @@ impl Deaths {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Closing the descriptor takes it out of the epoll set.
-        self.deaths.watched.lock().by_tag.remove(&self.tag);
+        let mut watched = self.deaths.watched.lock();
+        if let Some(watching) = watched.by_tag.get_mut(&self.tag) {
+            watching.connected = false;
+        }
     }
 }
