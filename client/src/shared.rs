@@ -96,9 +96,12 @@ impl SharedLane {
         happened
     }
 
-    /// Wakes someone who waits for a reply: the work of driving is free.
+    /// Wakes someone who waits for a reply, or else for the opening or the end: the work of driving is free.
     pub(crate) fn wake_another(&self, but: u64) {
-        self.state.lock().lane.wake_another(but);
+        let mut state = self.state.lock();
+        if !state.lane.wake_another(but) {
+            state.wake_watchers();
+        }
     }
 
     /// What became of its calls.
