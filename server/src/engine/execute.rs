@@ -653,7 +653,7 @@ impl Engine {
     }
 
     /// A refusal that no object gave.
-    pub(super) fn refused(refusal: Refusal) -> Reply {
+    pub(crate) fn refused(refusal: Refusal) -> Reply {
         Reply {
             result: Err(refusal),
             revision: Revision(0),

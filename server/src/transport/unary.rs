@@ -2,7 +2,7 @@
 
 use super::status::End;
 use super::{Front, UnderWay, version};
-use crate::engine::{Origin, Unary, described};
+use crate::engine::{Engine, Origin, Unary, described};
 use crate::objects::{Access, Kind, Method, Parameter};
 use commonhold_proto::{Call, wire};
 use std::future::poll_fn;
@@ -33,7 +33,10 @@ pub(super) async fn call(
         .call
         .ok_or(End::Malformed("the request carries no call"))?;
     let sequence = call.sequence;
-    let mut received = Call::from_wire(call).map_err(End::Refused)?;
+    let mut received = match Call::from_wire(call) {
+        Ok(received) => received,
+        Err(refusal) => return Ok(Engine::refused(refusal).into_wire(sequence)),
+    };
     received.timeout = Some(received.timeout.unwrap_or(TIMEOUT));
     let unary = Arc::new(Unary::default());
     let waiting = CancelOnDrop {
