@@ -180,6 +180,10 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
                 "PART_ABOVE",
                 "bytes of a reply above which it travels in parts",
             ),
+            (
+                "OUTGOING_BYTES_MAX",
+                "bytes of replies waiting on one lane, one large one not counted, before it begins no more calls",
+            ),
         ],
     ),
     (

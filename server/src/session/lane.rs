@@ -29,6 +29,9 @@ const FRAME_BYTES: usize = 64 << 10;
 /// Larger replies travel in parts.
 const PART_ABOVE: usize = 256 << 10;
 
+/// While so many bytes of replies wait for their client or the store, a lane begins no calls.
+const OUTGOING_BYTES_MAX: usize = 1 << 20;
+
 /// One lane of a session.
 pub(crate) struct Lane {
     /// The session.
@@ -52,9 +55,13 @@ struct State {
     outcome_bytes: usize,
     acknowledged: Ranges,
     /// Replies that may leave.
-    ready: VecDeque<(u64, Reply)>,
+    ready: VecDeque<Outgoing>,
     /// Replies that wait for the store.
-    held: Vec<(Revision, u64, Reply)>,
+    held: Vec<(Revision, Outgoing)>,
+    /// Bytes of replies that wait, for the client or the store.
+    outgoing_bytes: usize,
+    /// One large reply is not counted: small ones pass it, so their calls begin while it leaves.
+    passing: bool,
     /// Calls that began to wait since the last frame.
     parked: Vec<u64>,
     /// Calls that somebody was ending when their connection broke: they are not to wait for the next one.
@@ -94,9 +101,31 @@ enum Entry {
     },
 }
 
+struct Outgoing {
+    sequence: u64,
+    reply: Reply,
+    /// About as many as it takes in memory.
+    bytes: usize,
+    /// As many of them as count; 0: it is the one that others pass.
+    counted: usize,
+}
+
 struct OutgoingParts {
     sequence: u64,
     encoded: bytes::Bytes,
+    /// As of the reply.
+    counted: usize,
+}
+
+/// Whether a call may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credit {
+    /// It may.
+    Spent,
+    /// Replies leave first.
+    Later,
+    /// The client has sent more than it was allowed to.
+    None,
 }
 
 /// What a call's number says about the call.
@@ -206,12 +235,19 @@ impl Lane {
         })
     }
 
-    /// Takes one credit from the client; false if it had none.
-    pub(crate) fn spend_credit(&self) -> bool {
+    /// May another call begin? Takes a credit if so.
+    pub(crate) fn spend_credit(&self) -> Credit {
         let mut state = self.state.lock();
-        let had = state.credits > 0;
-        state.credits = state.credits.saturating_sub(1);
-        had
+        if state.outgoing_bytes >= OUTGOING_BYTES_MAX {
+            return Credit::Later;
+        }
+        match state.credits.checked_sub(1) {
+            Some(left) => {
+                state.credits = left;
+                Credit::Spent
+            }
+            None => Credit::None,
+        }
     }
 
     /// Looks a number up and, if it is new, notes that it executes.
@@ -505,6 +541,8 @@ impl State {
         self.held.clear();
         self.parked.clear();
         self.parts.clear();
+        self.outgoing_bytes = 0;
+        self.passing = false;
         self.owed = 0;
         let mut withdrawn = Vec::new();
         let numbers: Vec<u64> = self
@@ -592,10 +630,21 @@ impl State {
         if !self.connected {
             return;
         }
+        let bytes = reply.result.as_ref().map_or(64, Value::size);
+        let passed = bytes > PART_ABOVE && !self.passing;
+        self.passing |= passed;
+        let counted = if passed { 0 } else { bytes };
+        self.outgoing_bytes += counted;
+        let outgoing = Outgoing {
+            sequence,
+            reply,
+            bytes,
+            counted,
+        };
         if gate <= durable {
-            self.ready.push_back((sequence, reply));
+            self.ready.push_back(outgoing);
         } else {
-            self.held.push((gate, sequence, reply));
+            self.held.push((gate, outgoing));
         }
         self.wake();
     }
@@ -613,11 +662,11 @@ impl State {
         if self.held.iter().all(|(gate, ..)| *gate > durable) {
             return;
         }
-        for (gate, sequence, reply) in std::mem::take(&mut self.held) {
+        for (gate, outgoing) in std::mem::take(&mut self.held) {
             if gate <= durable {
-                self.ready.push_back((sequence, reply));
+                self.ready.push_back(outgoing);
             } else {
-                self.held.push((gate, sequence, reply));
+                self.held.push((gate, outgoing));
             }
         }
     }
@@ -642,15 +691,19 @@ impl State {
             .reserve(self.ready.len().min(FRAME_BYTES / 64));
         let mut bytes = 0;
         while bytes < FRAME_BYTES
-            && let Some((sequence, reply)) = self.ready.pop_front()
+            && let Some(outgoing) = self.ready.pop_front()
         {
-            let size = reply.result.as_ref().map_or(64, Value::size);
-            let reply = reply.into_wire(sequence);
+            let (sequence, size) = (outgoing.sequence, outgoing.bytes);
+            let reply = outgoing.reply.into_wire(sequence);
             if size > PART_ABOVE {
-                let encoded = reply.to_bytes();
-                self.parts.push_back(OutgoingParts { sequence, encoded });
+                self.parts.push_back(OutgoingParts {
+                    sequence,
+                    encoded: reply.to_bytes(),
+                    counted: outgoing.counted,
+                });
             } else {
                 bytes += size;
+                self.outgoing_bytes -= size;
                 frame.replies.push(reply);
             }
         }
@@ -667,6 +720,10 @@ impl State {
             });
             if !last {
                 self.parts.push_back(parts);
+            } else if parts.counted == 0 {
+                self.passing = false;
+            } else {
+                self.outgoing_bytes -= parts.counted;
             }
         }
         Some(frame)

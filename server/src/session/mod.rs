@@ -6,7 +6,7 @@
 mod lane;
 mod ranges;
 
-pub(crate) use lane::{Admission, CREDITS, Lane};
+pub(crate) use lane::{Admission, CREDITS, Credit, Lane};
 
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{LaneId, Oid, RowKey, SessionId};

@@ -2,18 +2,18 @@
 //!
 //! Reading, executing and answering are one task: polled for a frame, the response stream first takes what has come in,
 //! executes it, and then sends every reply that is ready in one frame. A client that does not read its replies is thus
-//! not read from either.
+//! not read from either, and of what was read from it no more is executed while many bytes wait for it.
 
 use super::connection::Peer;
 use super::death::Watch;
 use super::status::End;
 use super::{Front, UnderWay, version};
-use crate::engine::{Joined, Origin};
-use crate::session::{CREDITS, Identity, Lane, Liveness, Session};
+use crate::engine::{Engine, Joined, Origin};
+use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Call, LaneId, Reply, Revision, SessionId, wire};
-use std::collections::HashMap;
+use commonhold_proto::{Call, LaneId, Revision, SessionId, wire};
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,6 +61,8 @@ pub(crate) struct LaneStream {
     /// Calls that are still arriving in parts.
     staged: HashMap<u64, BytesMut>,
     staged_bytes: usize,
+    /// Calls that came in one frame and are not begun: too many bytes of replies wait for their client.
+    calls: VecDeque<wire::Call>,
     goodbye: Goodbye,
 }
 
@@ -156,6 +158,7 @@ pub(crate) async fn open(
         }),
         staged: HashMap::new(),
         staged_bytes: 0,
+        calls: VecDeque::new(),
         goodbye: Goodbye::No,
     })
 }
@@ -197,7 +200,7 @@ fn begin(
 }
 
 impl LaneStream {
-    /// Executes one frame.
+    /// Executes one frame: its calls as far as their replies have room.
     fn execute(&mut self, frame: wire::ClientFrame) -> Result<(), End> {
         let engine = &self.joint.front.engine;
         let lane = self.joint.lane();
@@ -211,20 +214,14 @@ impl LaneStream {
         for sequence in &frame.cancel {
             engine.cancel(lane, *sequence);
         }
-        let mut calls = frame.calls;
+        self.calls.extend(frame.calls);
         for part in &frame.parts {
-            calls.extend(self.stage(part)?);
+            let whole = self.stage(part)?;
+            self.calls.extend(whole);
         }
-        let lane = self.joint.lane();
-        let executing = lane
-            .decoder(self.joint.joined.incarnation)
-            .ok_or(End::Replaced)?;
-        for call in calls {
-            self.call(call)?;
-        }
-        drop(executing);
+        self.execute_calls()?;
         if frame.goodbye && self.goodbye == Goodbye::No {
-            if !lane.is_idle() {
+            if !(self.calls.is_empty() && self.joint.lane().is_idle()) {
                 return Err(End::Malformed(
                     "goodbye was said while calls were unanswered",
                 ));
@@ -236,14 +233,32 @@ impl LaneStream {
         Ok(())
     }
 
+    /// Begins calls that have come, as long as there is room for their replies.
+    fn execute_calls(&mut self) -> Result<(), End> {
+        let lane = self.joint.lane();
+        let executing = lane
+            .decoder(self.joint.joined.incarnation)
+            .ok_or(End::Replaced)?;
+        while !self.calls.is_empty() {
+            match lane.spend_credit() {
+                Credit::Spent => {}
+                Credit::Later => break,
+                Credit::None => {
+                    let why = "more calls are under way than there were credits";
+                    return Err(End::TooMuch(why));
+                }
+            }
+            if let Some(call) = self.calls.pop_front() {
+                self.call(call)?;
+            }
+        }
+        drop(executing);
+        Ok(())
+    }
+
     fn call(&self, call: wire::Call) -> Result<(), End> {
         let engine = &self.joint.front.engine;
         let lane = self.joint.lane();
-        if !lane.spend_credit() {
-            return Err(End::TooMuch(
-                "more calls are under way than there were credits",
-            ));
-        }
         let sequence = call.sequence;
         if sequence == 0 {
             return Err(End::Malformed("calls are numbered from 1"));
@@ -251,12 +266,7 @@ impl LaneStream {
         match Call::from_wire(call) {
             Ok(received) => engine.submit(&self.origin, received),
             Err(refusal) => {
-                let reply = Reply {
-                    result: Err(refusal),
-                    revision: Revision(0),
-                    remembered: false,
-                    oid: None,
-                };
+                let reply = Engine::refused(refusal);
                 lane.answer_again(sequence, reply, Revision(0), Revision(0));
             }
         }
@@ -314,6 +324,14 @@ impl LaneStream {
                 if engine.is_congested() {
                     return Ok(Incoming::Waits);
                 }
+            }
+            if !self.calls.is_empty() {
+                self.execute_calls()?;
+                if !self.calls.is_empty() {
+                    // Frames leave first, or the store lets them: either comes back here.
+                    return Ok(Incoming::Waits);
+                }
+                continue;
             }
             match Pin::new(&mut self.incoming).poll_next(cx) {
                 Poll::Ready(Some(Ok(frame))) => self.execute(frame)?,

@@ -3,7 +3,7 @@
 
 use super::super::execute::{Connection, Origin};
 use super::harness::World;
-use crate::session::{CREDITS, Lane};
+use crate::session::{CREDITS, Credit, Lane};
 use commonhold_proto::{
     Call, LaneId, Owner, Received, Refusal, Reply, SessionId, Target, Value, wire,
 };
@@ -257,8 +257,9 @@ impl Peer {
         let Some(_executing) = link.connection.lane.decoder(link.incarnation) else {
             return;
         };
-        assert!(
+        assert_eq!(
             link.connection.lane.spend_credit(),
+            Credit::Spent,
             "server and client count credits alike"
         );
         let origin = Origin::Lane(Arc::clone(&link.connection));
