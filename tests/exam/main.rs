@@ -1,0 +1,15 @@
+//! What the README promises, examined from outside: the real server in a process of its own, clients in theirs, real
+//! sockets, and faults. One file a promise.
+//!
+//! `COMMONHOLD_EXAM=full` takes the counts that the promises are made on; otherwise they fit a working day. Each exam
+//! leaves its figures in `target/exam.json`. A fault that hits an idle or a crawling server proves nothing: an exam fails
+//! below its floor of acknowledged operations a second, and when nothing was under way at the fault.
+
+mod support;
+
+mod barrier;
+mod death;
+mod exactly_once;
+mod kill_ledger;
+mod limits;
+mod syncs;

@@ -1,0 +1,245 @@
+//! Client processes: this program again, told by a socket what to do.
+
+use super::Slot;
+use commonhold::blocking::Client;
+use commonhold::{Error, Options};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use tempfile::TempDir;
+
+/// Names the socket over which a worker is told its job.
+const CONTROL: &str = "COMMONHOLD_EXAM_WORKER";
+
+/// What a worker is to do, where, and where it notes how far it came.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) url: String,
+    pub(crate) key_file: PathBuf,
+    pub(crate) tally: PathBuf,
+    pub(crate) slot: usize,
+    pub(crate) task: Task,
+}
+
+/// The kinds of work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// Increments the key "n" of the dict "counts" until the tally says stop.
+    Increment,
+    /// Takes items from the dict "items" until it is empty.
+    PopItem,
+    /// Waits at the barrier "gate" for so many parties until the tally says stop.
+    Barrier(u32),
+    /// Waits once at the barrier of this name for so many parties.
+    Arrive(String, u32),
+}
+
+/// What a worker has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// The numbers that it was given: results of increments, keys of items.
+    Numbers(Vec<i64>),
+    /// How it passed the barrier.
+    Passages(Vec<Passage>),
+}
+
+/// One wait at a barrier. Times are nanoseconds of the machine's one monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Passage {
+    pub(crate) begun: u64,
+    pub(crate) ended: u64,
+    pub(crate) place: u64,
+}
+
+/// A worker's process. Dropped, it is killed.
+pub(crate) struct Worker {
+    child: Child,
+    control: BufReader<UnixStream>,
+}
+
+impl Task {
+    /// Does it end without being told?
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self, Task::PopItem | Task::Arrive(..))
+    }
+}
+
+impl Worker {
+    /// Starts a process on a job.
+    pub(crate) fn start(job: &Job) -> Worker {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("control");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let (_, test) = concat!(module_path!(), "::a_worker_does_its_job")
+            .split_once("::")
+            .expect("a path");
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", test, "--nocapture"])
+            .env(CONTROL, &path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        listener.set_nonblocking(true).expect("a socket");
+        let control = loop {
+            match listener.accept() {
+                Ok((control, _)) => break control,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ended = child.try_wait().expect("a child");
+                    assert!(ended.is_none(), "a worker ended at once: {ended:?}");
+                    thread::sleep(std::time::Duration::from_millis(1));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        control.set_nonblocking(false).expect("a socket");
+        let mut worker = Worker {
+            child,
+            control: BufReader::new(control),
+        };
+        let mut line = serde_json::to_vec(job).expect("it is JSON");
+        line.push(b'\n');
+        let told = worker.control.get_mut().write_all(&line);
+        told.expect("it listens");
+        worker
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL. The process is gone when this returns.
+    pub(crate) fn kill(&mut self) {
+        // It can only have ended by itself.
+        let _ = self.child.kill();
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits for the end of the job.
+    pub(crate) fn finish(mut self) -> Answer {
+        let mut line = String::new();
+        let read = self.control.read_line(&mut line).expect("it answers");
+        assert!(read > 0, "a worker failed: {:?}", self.child.wait());
+        serde_json::from_str(&line).expect("an answer")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// In a worker: does what it is told.
+fn work(control: &Path) {
+    let mut control = BufReader::new(UnixStream::connect(control).expect("the exam listens"));
+    let mut line = String::new();
+    control.read_line(&mut line).expect("a job");
+    let job: Job = serde_json::from_str(&line).expect("a job");
+    let mut exam = control.get_ref().try_clone().expect("a descriptor");
+    // An exam that is gone needs no workers.
+    thread::spawn(move || {
+        let _ = exam.read(&mut [0]);
+        std::process::exit(1);
+    });
+    let answer = job.run().expect("every call is answered");
+    let mut line = serde_json::to_vec(&answer).expect("it is JSON");
+    line.push(b'\n');
+    control.get_mut().write_all(&line).expect("the exam reads");
+}
+
+impl Job {
+    fn run(&self) -> Result<Answer, Error> {
+        let options = Options::new().url(&self.url).key_file(&self.key_file);
+        let ch = options
+            .connect_for(std::time::Duration::from_secs(30))
+            .connect_blocking()?;
+        let mut slot = Slot::open(&self.tally, self.slot);
+        match &self.task {
+            Task::Increment => {
+                let counts = ch.dict::<String, i64>("counts");
+                each(&ch, &mut slot, || counts.increment("n", 1).call().map(Some))
+            }
+            Task::PopItem => {
+                let items = ch.dict::<i64, i64>("items");
+                let pop = || Ok(items.popitem()?.map(|(key, _)| key));
+                each(&ch, &mut slot, pop)
+            }
+            Task::Barrier(parties) => pass(&ch, &mut slot, *parties),
+            Task::Arrive(name, parties) => {
+                ch.barrier(name, *parties).wait(None)?;
+                Ok(Answer::Numbers(Vec::new()))
+            }
+        }
+    }
+}
+
+/// Makes a call again and again, until it gives nothing or the tally says stop.
+fn each(
+    ch: &Client,
+    slot: &mut Slot,
+    mut call: impl FnMut() -> Result<Option<i64>, Error>,
+) -> Result<Answer, Error> {
+    let mut numbers = Vec::new();
+    while slot.begin() {
+        let number = call()?;
+        slot.acknowledge(ch.stats());
+        match number {
+            Some(number) => numbers.push(number),
+            None => break,
+        }
+    }
+    Ok(Answer::Numbers(numbers))
+}
+
+fn pass(ch: &Client, slot: &mut Slot, parties: u32) -> Result<Answer, Error> {
+    let gate = ch.barrier("gate", parties);
+    let mut passages = Vec::new();
+    while slot.begin() {
+        let begun = nanoseconds();
+        let place = gate.wait(None)?;
+        let ended = nanoseconds();
+        slot.acknowledge(ch.stats());
+        passages.push(Passage {
+            begun,
+            ended,
+            place,
+        });
+    }
+    Ok(Answer::Passages(passages))
+}
+
+/// The machine's monotonic clock, which all processes share.
+fn nanoseconds() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let part = |number: i64| u64::try_from(number).expect("time is positive");
+    part(now.tv_sec) * 1_000_000_000 + part(now.tv_nsec)
+}
+
+/// What a worker's process runs; in any other, it starts a worker to see that it answers.
+#[test]
+fn a_worker_does_its_job() {
+    if let Some(control) = std::env::var_os(CONTROL) {
+        return work(Path::new(&control));
+    }
+    let _beside = super::beside();
+    let home = super::Home::new();
+    let _serving = home.serve(&["--store", "memory"]);
+    let tally = super::Tally::create(home.path().join("tally"), 1);
+    tally.end_at(3);
+    let job = Job {
+        url: home.url(),
+        key_file: home.key_file(),
+        tally: tally.path().to_owned(),
+        slot: 0,
+        task: Task::Increment,
+    };
+    let answer = Worker::start(&job).finish();
+    assert_eq!(answer, Answer::Numbers(vec![1, 2, 3]));
+    let counts = tally.sum();
+    assert_eq!((counts.begun, counts.acknowledged), (3, 3));
+}
