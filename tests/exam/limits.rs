@@ -354,7 +354,7 @@ async fn a_client_that_exceeds_its_credits_loses_its_lane() {
         match timeout(PATIENCE, lane.stream.next::<wire::ServerFrame>()).await {
             Ok(Ok(Some(_))) => {}
             Ok(other) => break other,
-            Err(_) => panic!("the lane goes on"),
+            Err(end) => panic!("the lane ended: {end:?}"),
         }
     };
     let exhausted = matches!(ended, Err(Ended::Status(RESOURCE_EXHAUSTED, _)));
