@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 /// The largest piece.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
-/// Large calls on their way out. They take turns, a piece at a time.
+/// Large calls on their way out, one after the other: a server holds few bytes of calls that are not whole.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     turns: VecDeque<(u64, Bytes)>,
@@ -25,7 +25,7 @@ impl Outgoing {
         let piece = rest.split_to(rest.len().min(PIECE_BYTES));
         let last = rest.is_empty();
         if !last {
-            self.turns.push_back((sequence, rest));
+            self.turns.push_front((sequence, rest));
         }
         Some((sequence, piece, last))
     }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_calls_take_turns_and_come_together_again() {
+    fn large_calls_follow_each_other_and_come_together_again() {
         let (mut out, mut back) = (Outgoing::default(), Incoming::default());
         let first = Bytes::from(vec![1; 2 * PIECE_BYTES + 1]);
         let second = Bytes::from(vec![2; PIECE_BYTES]);
@@ -102,8 +102,8 @@ mod tests {
             };
             whole.extend(back.push(&part, usize::MAX).unwrap());
         }
-        assert_eq!(order, [1, 2, 1, 1]);
-        assert_eq!(whole, [second, first]);
+        assert_eq!(order, [1, 1, 1, 2]);
+        assert_eq!(whole, [first, second]);
         assert!(out.is_empty());
     }
 

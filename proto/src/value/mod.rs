@@ -156,6 +156,11 @@ impl Value {
         }
     }
 
+    /// How many bytes the wire form takes.
+    pub fn encoded_size(&self) -> usize {
+        prost::Message::encoded_len(self)
+    }
+
     /// About how many bytes this takes in memory: what limits count.
     pub fn size(&self) -> usize {
         size_of::<Value>()

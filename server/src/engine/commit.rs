@@ -122,7 +122,7 @@ impl Committer {
     }
 
     /// Logs an empty change.
-    fn mark(&self) {
+    pub(super) fn mark(&self) {
         let at = self.engine.clock.now();
         self.engine.log.push(|revision| Change {
             revision,

@@ -223,6 +223,22 @@ impl Engine {
             may_wait: caller.may_wait,
         };
         match caught(|| state.object.decide(&operation, call, ahead)) {
+            // Refused before a row is applied: a reply that no client can take would be asked for again for ever.
+            Ok(Ok(Decision {
+                next: Next::Reply(value),
+                ..
+            })) if value.size() > self.limits.value_bytes_max
+                && value.encoded_size() > self.limits.value_bytes_max =>
+            {
+                Err(Refusal::new(
+                    Code::ValueTooLarge,
+                    format!(
+                        "{}: the reply is larger than {} bytes: ask for less at a time",
+                        call.method(),
+                        self.limits.value_bytes_max
+                    ),
+                ))
+            }
             Ok(decision) => decision.map_err(|mut refusal| {
                 if refusal.code == Code::NotFound {
                     refusal.message = format!("{} in {}", refusal.message, cell.title());

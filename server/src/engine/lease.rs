@@ -3,17 +3,17 @@
 //! Ending a lease sets its flag, then sweeps what was lent. An execution that was past the flag meanwhile finds out when
 //! it lends, and the lease is swept again.
 
-use super::Engine;
 use super::cell::{Cell, State};
 use super::execute::Connection;
 use super::table::{SESSIONS, number_key};
 use super::timer::Due;
+use super::{Engine, caught};
 use crate::objects::Lapse;
 use crate::session::{Identity, Lane, Lease, Liveness, Session};
 use bytes::Bytes;
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
-    Code, Durability, LaneId, Oid, Refusal, Revision, Row, RowKey, Rows, SessionId, Value,
+    Code, Durability, LaneId, Oid, Refusal, Revision, Row, RowKey, SessionId, Value,
 };
 use parking_lot::MutexGuard;
 use smallvec::smallvec;
@@ -341,7 +341,10 @@ impl Engine {
     }
 
     fn lapse(&self, cell: &Arc<Cell>, state: &mut State, key: &RowKey, why: Lapse) {
-        let mut rows: Rows = state.object.lapse(key, why);
+        let lapsed = caught(|| state.object.lapse(key, why));
+        let Ok(mut rows) = lapsed else {
+            return self.poison(&format!("{} panicked in lapse", cell.title()));
+        };
         if !rows.iter().any(|row| row.touches(key)) {
             // A kind that forgot would keep what nobody holds.
             rows.push(Row::delete(key.clone()));
@@ -366,6 +369,9 @@ impl Engine {
     fn forget_session(&self, session: &Arc<Session>) -> Revision {
         let mut state = self.session_table.state.lock();
         if self.sessions.remove(&session.id).is_some() {
+            if let Some(tell) = self.on_forget.get() {
+                tell(session.token);
+            }
             self.change_sessions(&mut state, Row::delete(number_key(session.id.0)));
         }
         state.gate

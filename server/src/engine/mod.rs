@@ -32,6 +32,7 @@ use crate::session::{Admission, Lane, Session};
 use crate::store::{ShardId, Store, StoreError, StoreStats, WRITE_TIME_MAX, WriteWatch};
 use cell::Cell;
 use commit::Committer;
+use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
     Call, Code, Durability, Outcome, OutcomeState, Received, Refusal, Revision, SessionId, Target,
     Value,
@@ -44,8 +45,8 @@ use parking_lot::Mutex;
 use recover::Recovered;
 use registry::Registry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use timer::Timers;
 
@@ -114,6 +115,8 @@ pub(crate) struct Engine {
     store_watch: WriteWatch,
     checkpoints: AtomicU64,
     checkpoint_asked: AtomicBool,
+    /// Told of the token of every session that is forgotten.
+    on_forget: OnceLock<Box<dyn Fn(TokenHash) + Send + Sync>>,
     faults: Faults,
 }
 
@@ -136,7 +139,12 @@ impl Engine {
         let mut found = Recovered::new();
         store.load(&mut found)?;
         found.finish()?;
-        let log = Log::after(found.newest, found.previous);
+        let newest = match found.newest {
+            // A store that keeps nothing finds nothing: its next life begins elsewhere, or numbers would come again.
+            Revision(0) => Log::somewhere(time.wall_ms()),
+            newest => newest,
+        };
+        let log = Log::after(newest, found.previous);
         let gate = Gate::starting_at(log.newest());
         let (previous, checkpoint) = (found.previous, found.checkpoint_id());
         tracing::info!(changes = found.changes, "recovered");
@@ -156,6 +164,7 @@ impl Engine {
             store_watch: store.watch(),
             checkpoints: AtomicU64::new(0),
             checkpoint_asked: AtomicBool::new(false),
+            on_forget: OnceLock::new(),
             faults,
         });
         // What lapsed while nobody served lapses before anything is asked; sessions get a new term from here on.
@@ -175,7 +184,10 @@ impl Engine {
             objects: engine.registry.len(),
             sessions: sessions.len(),
         };
-        let committer = Committer::new(Arc::clone(&engine), store, epoch, previous, checkpoint);
+        let mut committer = Committer::new(Arc::clone(&engine), store, epoch, previous, checkpoint);
+        // Logged before anything is served: what is given from here on without being logged lies below the next jump.
+        committer.mark();
+        committer.step()?;
         Ok((engine, committer, found))
     }
 
@@ -186,6 +198,12 @@ impl Engine {
         time: Box<dyn TimeSource>,
     ) -> Result<(Arc<Engine>, Committer, Found), StoreError> {
         Engine::recover(store, limits, time, Faults::default())
+    }
+
+    /// Tells `tell` of the token of every session that is forgotten from now on.
+    pub(crate) fn on_forget(&self, tell: impl Fn(TokenHash) + Send + Sync + 'static) {
+        // Set once, by the server that owns the engine.
+        let _ = self.on_forget.set(Box::new(tell));
     }
 
     /// Server time.
@@ -257,6 +275,10 @@ impl Engine {
                 self.go_on(caller, outcome);
                 return false;
             }
+            Admission::TooMany => Refusal::new(
+                Code::TooManyWaiting,
+                "too many replies of this lane are not acknowledged",
+            ),
             Admission::Stale => Refusal::new(
                 Code::Stale,
                 "the reply to this call was acknowledged before",
@@ -404,11 +426,41 @@ impl Engine {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// A call may be withdrawn: it ends now, as if its time were over.
-    pub(crate) fn cancel(&self, lane: &Lane, sequence: u64) {
+    /// A call is withdrawn: it ends now, as if its time were over. One that had changed rows, and whose connection broke
+    /// while it waited, first goes on from where it was: its arrival must not stay behind.
+    pub(crate) fn cancel(&self, connection: &Arc<execute::Connection>, sequence: u64) {
+        let lane = &connection.lane;
         if let Some(parked) = lane.parked(sequence) {
-            self.end_wait(&parked, true);
+            return self.end_wait(&parked, true);
         }
+        let Some(fingerprint) = lane.waiting(sequence) else {
+            return;
+        };
+        let caller = Caller {
+            origin: Origin::Lane(Arc::clone(connection)),
+            sequence,
+            fingerprint,
+            owner: commonhold_proto::Owner(0),
+            opened: false,
+            deadline: Some(self.clock.monotonic()),
+            may_wait: false,
+        };
+        if let Admission::Resume(outcome) = lane.admit(sequence, fingerprint) {
+            self.go_on(&caller, outcome);
+        }
+    }
+
+    /// The client has these replies, or wants them no more. False if it sends runs that no client makes.
+    pub(crate) fn acknowledge(
+        &self,
+        connection: &Arc<execute::Connection>,
+        first: u64,
+        last: u64,
+    ) -> bool {
+        for sequence in connection.lane.waiting_within(first, last) {
+            self.cancel(connection, sequence);
+        }
+        connection.lane.acknowledge(first, last)
     }
 
     /// About how many bytes the rows of all logged objects take.

@@ -47,12 +47,15 @@ pub(crate) struct Lane {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct State {
     /// Is there a connection that takes replies?
     connected: bool,
     entries: HashMap<u64, Entry, FnvBuildHasher>,
     outcomes: usize,
     outcome_bytes: usize,
+    /// There may be calls that changed rows and then waited on a connection that is gone.
+    has_waiting: bool,
     acknowledged: Ranges,
     /// Replies that may leave.
     ready: VecDeque<Outgoing>,
@@ -142,6 +145,8 @@ pub(crate) enum Admission {
     Stale,
     /// The number was used for another call.
     IdReused,
+    /// The client acknowledges nothing: no new call is begun.
+    TooMany,
 }
 
 impl Lane {
@@ -256,7 +261,9 @@ impl Lane {
         if state.acknowledged.contains(sequence) {
             return Admission::Stale;
         }
+        let too_many = state.outcomes >= OUTCOMES_MAX + CREDITS as usize;
         let entry = match state.entries.entry(sequence) {
+            std::collections::hash_map::Entry::Vacant(_) if too_many => return Admission::TooMany,
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(Entry::Running {
                     fingerprint,
@@ -406,6 +413,32 @@ impl Lane {
             Some(Entry::Parked { parked, .. }) => Some(Arc::clone(parked)),
             _ => None,
         }
+    }
+
+    /// The fingerprint of a call that changed rows and then waited on a connection that is gone.
+    pub(crate) fn waiting(&self, sequence: u64) -> Option<u64> {
+        match self.state.lock().entries.get(&sequence) {
+            Some(Entry::Waiting(outcome)) => Some(outcome.fingerprint),
+            _ => None,
+        }
+    }
+
+    /// Such calls with these numbers.
+    pub(crate) fn waiting_within(&self, first: u64, last: u64) -> Vec<u64> {
+        let mut state = self.state.lock();
+        if !state.has_waiting {
+            return Vec::new();
+        }
+        let waiting = state
+            .entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry, Entry::Waiting(_)));
+        let waiting: Vec<u64> = waiting.map(|(sequence, _)| *sequence).collect();
+        state.has_waiting = !waiting.is_empty();
+        waiting
+            .into_iter()
+            .filter(|sequence| (first..=last).contains(sequence))
+            .collect()
     }
 
     /// Forgets that a call was executing, since it was dropped unanswered: sent again, it is what it was before.
@@ -583,6 +616,7 @@ impl State {
             && let Some(outcome) = waiting
         {
             self.entries.insert(sequence, Entry::Waiting(outcome));
+            self.has_waiting = true;
         }
     }
 
@@ -602,6 +636,7 @@ impl State {
             }
             OutcomeState::Waiting { .. } => (Entry::Waiting(outcome), 0),
         };
+        self.has_waiting |= matches!(entry, Entry::Waiting(_));
         if let Entry::Done { .. } = entry {
             self.outcomes += 1;
             self.outcome_bytes += bytes;

@@ -125,7 +125,10 @@ pub(crate) async fn open(
         _watch: watch,
     };
     for range in lane.acknowledged {
-        if !joint.lane().acknowledge(range.first, range.last) {
+        if !front
+            .engine
+            .acknowledge(&joint.joined.connection, range.first, range.last)
+        {
             return Err(End::TooMuch("too many runs of acknowledged replies").into());
         }
     }
@@ -203,16 +206,15 @@ impl LaneStream {
     /// Executes one frame: its calls as far as their replies have room.
     fn execute(&mut self, frame: wire::ClientFrame) -> Result<(), End> {
         let engine = &self.joint.front.engine;
-        let lane = self.joint.lane();
         engine.heard(&self.joint.session);
         for range in &frame.acknowledged {
-            if !lane.acknowledge(range.first, range.last) {
+            if !engine.acknowledge(&self.joint.joined.connection, range.first, range.last) {
                 return Err(End::TooMuch("too many runs of acknowledged replies"));
             }
         }
         // Cancels overtake calls: what they end may be what the calls would wait for.
         for sequence in &frame.cancel {
-            engine.cancel(lane, *sequence);
+            engine.cancel(&self.joint.joined.connection, *sequence);
         }
         self.calls.extend(frame.calls);
         for part in &frame.parts {
@@ -227,7 +229,6 @@ impl LaneStream {
                 ));
             }
             let gate = self.joint.front.engine.goodbye(&self.joint.session);
-            self.joint.front.tokens.revoke(self.joint.session.token);
             self.goodbye = Goodbye::Said(gate);
         }
         Ok(())
@@ -276,6 +277,9 @@ impl LaneStream {
     /// Takes a piece of a call; the last one makes the call.
     fn stage(&mut self, part: &wire::Part) -> Result<Option<wire::Call>, End> {
         let limits = &self.joint.front.engine.limits;
+        if (part.data.is_empty() && !part.last) || self.staged.len() > CREDITS as usize {
+            return Err(End::Malformed("parts without a call"));
+        }
         let staged = self.staged.entry(part.sequence).or_default();
         if staged.len() + part.data.len() > limits.value_bytes_max + (1 << 20) {
             return Err(End::TooMuch("a call in parts is larger than the limit"));

@@ -134,6 +134,12 @@ impl Server {
             boot: u64::from_le_bytes(random()?),
             staged: AtomicUsize::new(0),
         });
+        let known = Arc::downgrade(&front);
+        engine.on_forget(move |token| {
+            if let Some(front) = known.upgrade() {
+                front.tokens.revoke(token);
+            }
+        });
         let (ending, ended) = watch::channel(false);
         let committer = spawn("commit", move || committer.run())?;
         let keeper = Arc::clone(&engine);

@@ -118,6 +118,29 @@ fn a_barrier_resent_after_a_crash_is_not_told_all_here_early() {
     assert_eq!((a.result(1), b.result(1)), (Ok(0.into()), Ok(1.into())));
 }
 
+/// Nobody waits for it any more, and its connection was broken when that was decided: the arrival must not be counted.
+#[test]
+fn a_wait_that_was_given_up_on_a_broken_connection_leaves_no_arrival() {
+    for acknowledged in [false, true] {
+        let mut world = World::new();
+        let (mut a, mut b) = (world.peer("a"), world.peer("b"));
+        let all = barrier("all", 3);
+        let sequence = a.call(&world, &all, plain("wait"));
+        world.settle();
+        assert_eq!(b.get(&mut world, &all, "n_waiting"), 1.into());
+        a.disconnect(&world);
+        a.join(&world);
+        if acknowledged {
+            assert!(world.engine.acknowledge(a.connection(), sequence, sequence));
+        } else {
+            a.cancel(&world, sequence);
+        }
+        world.settle();
+        assert_eq!(b.get(&mut world, &all, "n_waiting"), 0.into());
+        assert_eq!(b.get(&mut world, &all, "broken"), true.into());
+    }
+}
+
 /// The same after a broken connection, and again, and with a checkpoint in between that trims the log.
 #[test]
 fn a_call_resent_any_number_of_times_runs_once() {

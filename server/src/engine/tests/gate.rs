@@ -203,6 +203,35 @@ fn no_revision_is_given_twice() {
     }
 }
 
+/// A server that gave revisions and logged none of them does not give them again in its next life: a session that was
+/// known already makes an object in memory, twice.
+#[test]
+fn a_life_that_logs_nothing_gives_no_revision_that_comes_again() {
+    let mut world = World::new();
+    let mut peer = world.peer("a");
+    world.settle();
+    let mut newest = world.engine.log.newest();
+    for round in 0..3 {
+        world.crash();
+        peer.connect(&world);
+        let lock = kept("hold", &format!("lock{round}"), Durability::Memory);
+        let token = peer
+            .ask(&mut world, &lock, plain("acquire"))
+            .expect("it is free");
+        let token = Revision(token.as_int().expect("a number").cast_unsigned());
+        assert!(token > newest, "{token} after {newest}");
+        newest = world.engine.log.newest();
+    }
+}
+
+/// A server whose store keeps nothing begins its lives at different places.
+#[test]
+fn lives_that_find_nothing_begin_apart() {
+    let begin = |wall_ms| super::super::log::Log::somewhere(wall_ms);
+    assert_ne!(begin(1_000), begin(1_001));
+    assert!(begin(u64::MAX).0 < 1 << 53);
+}
+
 /// On a full disk writing is refused when a call comes in, not when it is too late; reading, letting go and deleting go on.
 #[test]
 fn a_full_disk_refuses_what_adds() {

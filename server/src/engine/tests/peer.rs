@@ -281,7 +281,7 @@ impl Peer {
 
     /// Says that nobody waits for a call any more.
     pub(super) fn cancel(&self, world: &World, sequence: u64) {
-        world.engine.cancel(self.lane(), sequence);
+        world.engine.cancel(self.connection(), sequence);
     }
 
     /// Takes every frame that is ready. True if replies are held back for the store.

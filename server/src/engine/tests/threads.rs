@@ -267,7 +267,7 @@ fn a_lock_is_never_held_by_two() {
                     let timeout = Duration::from_micros(chance.next() % 2_000);
                     let sequence = client.call(&lock, plain("acquire"), Some(timeout));
                     match chance.below(4) {
-                        0 => server.engine.cancel(client.lane(), sequence),
+                        0 => server.engine.cancel(&client.link.0, sequence),
                         1 => client.reconnect(),
                         _ => {}
                     }
