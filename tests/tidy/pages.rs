@@ -151,13 +151,6 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         )],
     ),
     (
-        "server/src/engine/commit.rs",
-        &[(
-            "CHECKPOINT_LOG_BYTES_MIN",
-            "bytes of log, and at least as many as the live state has, before a checkpoint is taken",
-        )],
-    ),
-    (
         "server/src/session/mod.rs",
         &[
             ("LANES_MAX", "lanes of one session"),
@@ -291,6 +284,11 @@ pub(crate) fn limits(tree: &Tree) -> String {
             bytes(set.disk_reserve),
             "free on the disk below which nothing is added",
             "`--disk-reserve`",
+        ),
+        (
+            bytes(set.checkpoint_log_bytes),
+            "of log, and at least as many as the live state has, before a checkpoint is taken",
+            "`--checkpoint-log-bytes`, for tests",
         ),
         (
             bytes(set.value_bytes_max as u64),

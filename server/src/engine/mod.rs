@@ -3,6 +3,7 @@
 //! admit -> execute (decide, apply, under the cell's lock) -> log -> commit -> reply gate. It knows rows, calls and
 //! stores; it names no transport, no encoding and no storage engine.
 
+mod admit;
 mod cell;
 mod checkpoint;
 mod commit;
@@ -27,19 +28,16 @@ pub(crate) use lease::Joined;
 pub(crate) use waiting::Parked;
 
 use crate::clock::{Clock, TimeSource};
-use crate::objects::{self, Access, Arguments, Kind};
-use crate::session::{Admission, Lane, Session};
+use crate::objects::{self, Kind};
+use crate::session::{Lane, Session};
 use crate::store::{ShardId, Store, StoreError, StoreStats, WRITE_TIME_MAX, WriteWatch};
 use cell::Cell;
 use commit::Committer;
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{
-    Call, Code, Durability, Outcome, OutcomeState, Received, Refusal, Revision, SessionId, Target,
-    Value,
-};
+use commonhold_proto::{Durability, Received, Revision, SessionId, Target};
 use dashmap::DashMap;
 use execute::Caller;
-use faults::{Fault, Faults};
+use faults::Faults;
 use log::Log;
 use parking_lot::Mutex;
 use recover::Recovered;
@@ -260,109 +258,6 @@ impl Engine {
         }
     }
 
-    /// Is this call new? If not, it is answered, or goes on from where it was, or its answer comes by itself.
-    fn admit_operation(&self, lane: &Lane, caller: &Caller) -> bool {
-        let durable = self.gate.durable();
-        let refusal = match lane.admit(caller.sequence, caller.fingerprint) {
-            Admission::New => return true,
-            Admission::Underway => return false,
-            Admission::Remembered(reply, gate) => {
-                lane.answer_again(caller.sequence, reply, gate, durable);
-                return false;
-            }
-            Admission::Resume(_) if self.faults.has(Fault::RunWaitingFromStart) => return true,
-            Admission::Resume(outcome) => {
-                self.go_on(caller, outcome);
-                return false;
-            }
-            Admission::TooMany => Refusal::new(
-                Code::TooManyWaiting,
-                "too many replies of this lane are not acknowledged",
-            ),
-            Admission::Stale => Refusal::new(
-                Code::Stale,
-                "the reply to this call was acknowledged before",
-            ),
-            Admission::IdReused => Refusal::new(
-                Code::IdReused,
-                "the call's number was used for another call",
-            ),
-        };
-        lane.answer_again(
-            caller.sequence,
-            Engine::refused(refusal),
-            Revision(0),
-            durable,
-        );
-        false
-    }
-
-    fn go_on(&self, caller: &Caller, outcome: Outcome) {
-        let OutcomeState::Waiting {
-            oid,
-            resume,
-            on_deadline,
-        } = outcome.state
-        else {
-            let refusal = Refusal::new(Code::Internal, "an outcome that is done was to go on");
-            return self.refuse(caller, refusal);
-        };
-        let Some(cell) = self.registry.cell(oid) else {
-            return self.conclude_gone(caller, Engine::gone(oid), self.registry.gate());
-        };
-        let resume = cell.kind.bind(resume);
-        match (
-            resume,
-            on_deadline.map(|call| cell.kind.bind(call)).transpose(),
-        ) {
-            (Ok(resume), Ok(on_deadline)) => {
-                self.resume(&cell, caller, &resume, on_deadline.as_ref());
-            }
-            (Err(refusal), _) | (_, Err(refusal)) => self.refuse(caller, refusal),
-        }
-    }
-
-    /// Checks a call against its method and the limits, and executes it.
-    fn execute_on(&self, cell: &Arc<Cell>, caller: &Caller, call: Call) {
-        let checked = cell
-            .kind
-            .bind(call)
-            .and_then(|call| self.admit(&call, cell.durability).map(|()| call));
-        match checked {
-            Ok(call) => self.execute(cell, caller, &call),
-            Err(refusal) => self.answer(caller, Engine::refused(refusal), Revision(0)),
-        }
-    }
-
-    /// May this call be executed on an object of this durability?
-    fn admit(&self, call: &Arguments, durability: Durability) -> Result<(), Refusal> {
-        if call.method.internal {
-            let message = format!("\"{}\" is no method for clients", call.method());
-            return Err(Refusal::new(Code::NoMethod, message));
-        }
-        if call.method.access == Access::Read {
-            return Ok(());
-        }
-        if call.values().any(Value::is_too_large) {
-            let message = "a value may be nested 32 deep, and an int may have 64 KiB";
-            return Err(Refusal::new(Code::ValueTooLarge, message));
-        }
-        if call.method.shrinking {
-            Ok(())
-        } else {
-            self.admit_creation(durability)
-        }
-    }
-
-    /// May anything be added to objects of this durability?
-    fn admit_creation(&self, durability: Durability) -> Result<(), Refusal> {
-        if durability != Durability::Memory && self.is_full() {
-            let message = "the disk is full: reading and deleting go on, writing does again when there is room";
-            return Err(Refusal::new(Code::StoreFull, message));
-        }
-        Ok(())
-    }
-
     /// Is too much waiting for the store to take more?
     pub(crate) fn is_congested(&self) -> bool {
         self.log.pending_bytes() > PENDING_BYTES_MAX
@@ -424,43 +319,6 @@ impl Engine {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
-    }
-
-    /// A call is withdrawn: it ends now, as if its time were over. One that had changed rows, and whose connection broke
-    /// while it waited, first goes on from where it was: its arrival must not stay behind.
-    pub(crate) fn cancel(&self, connection: &Arc<execute::Connection>, sequence: u64) {
-        let lane = &connection.lane;
-        if let Some(parked) = lane.parked(sequence) {
-            return self.end_wait(&parked, true);
-        }
-        let Some(fingerprint) = lane.waiting(sequence) else {
-            return;
-        };
-        let caller = Caller {
-            origin: Origin::Lane(Arc::clone(connection)),
-            sequence,
-            fingerprint,
-            owner: commonhold_proto::Owner(0),
-            opened: false,
-            deadline: Some(self.clock.monotonic()),
-            may_wait: false,
-        };
-        if let Admission::Resume(outcome) = lane.admit(sequence, fingerprint) {
-            self.go_on(&caller, outcome);
-        }
-    }
-
-    /// The client has these replies, or wants them no more. False if it sends runs that no client makes.
-    pub(crate) fn acknowledge(
-        &self,
-        connection: &Arc<execute::Connection>,
-        first: u64,
-        last: u64,
-    ) -> bool {
-        for sequence in connection.lane.waiting_within(first, last) {
-            self.cancel(connection, sequence);
-        }
-        connection.lane.acknowledge(first, last)
     }
 
     /// About how many bytes the rows of all logged objects take.
