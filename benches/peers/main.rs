@@ -8,6 +8,7 @@
 
 mod cpu;
 mod echo;
+mod frames;
 mod lab;
 mod load;
 mod process;

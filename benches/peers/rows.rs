@@ -1,12 +1,14 @@
 //! The rows: what is compared with what, and how good it has to be.
 
 use crate::echo;
+use crate::frames;
 use crate::lab::Lab;
 use crate::load::{Connections, Step, Work, one_at_a_time, pipelined, side_by_side};
 use crate::python;
 use anyhow::Result;
 use commonhold::Durability::{Durable, Memory};
 use std::time::Duration;
+use tokio::net::UnixStream;
 
 /// One comparison.
 pub(crate) struct Row {
@@ -92,7 +94,11 @@ pub(crate) const ROWS: &[Row] = &[
         peer: Peer::Redis,
         peer_name: "redis-benchmark -t incr -c 1 -P 128",
         bar: Some(1.0),
-        ours: |lab, time| pipelined(lab.ours().unix(), Work::Increment, 128, time),
+        ours: |lab, time| {
+            let (socket, key) = (lab.ours().socket(), lab.ours().key_file());
+            let connect = async || Ok(UnixStream::connect(&socket).await?);
+            frames::pipelined(connect, &key, 128, time)
+        },
         theirs: |lab, time| lab.redis()?.unix("incr", 1, 128, time),
     },
     Row {
@@ -171,6 +177,17 @@ pub(crate) const ROWS: &[Row] = &[
         bar: None,
         ours: |lab, time| one_at_a_time(lab.ours().tcp(), Memory, Step::Increment, time),
         theirs: |lab, time| echo::tcp_micros(lab.echo()?, time),
+    },
+    Row {
+        name: "pipeline_client_vs_redis_unix",
+        unit: Unit::Rate,
+        transport: UNIX,
+        durability: "memory",
+        peer: Peer::Redis,
+        peer_name: "redis-benchmark -t incr -c 1 -P 128",
+        bar: None,
+        ours: |lab, time| pipelined(lab.ours().unix(), Work::Increment, 128, time),
+        theirs: |lab, time| lab.redis()?.unix("incr", 1, 128, time),
     },
     Row {
         name: "pipeline_get_unix_vs_redis_unix",

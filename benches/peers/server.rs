@@ -56,7 +56,17 @@ impl OurServer {
 
     /// Options of a client that reaches it over its Unix socket.
     pub(crate) fn unix(&self) -> Options {
-        self.options(&format!("unix://{}", self.folder.join("socket").display()))
+        self.options(&format!("unix://{}", self.socket().display()))
+    }
+
+    /// Its Unix socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    /// The file with its key.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.join("key")
     }
 
     /// Options of a client that reaches it over TCP.
@@ -65,7 +75,7 @@ impl OurServer {
     }
 
     fn options(&self, url: &str) -> Options {
-        Options::new().url(url).key_file(self.folder.join("key"))
+        Options::new().url(url).key_file(self.key_file())
     }
 }
 
