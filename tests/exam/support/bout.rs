@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Counts, Cuts, FLOOR, Home, Job, Proxy, Random, Report, Serving, Tally, Task, Worker,
-    eventually,
+    counts, eventually,
 };
 use commonhold::blocking::Client;
 use std::time::{Duration, Instant};
@@ -85,11 +85,11 @@ impl Bout {
             ring.tally.end_at(furthest.unwrap_or(0) + 100);
         }
         let answers = workers.into_iter().map(Worker::finish).collect();
-        let counts = ring.tally.sum();
-        ring.figures(plan, proxy.cuts(), counts, report);
+        let sum = ring.tally.sum();
+        ring.figures(plan, proxy.cuts(), sum, report);
         Bout {
             answers,
-            counts,
+            counts: sum,
             home: ring.home,
             _serving: ring.serving,
         }
@@ -127,10 +127,12 @@ impl Ring {
         self.serving = self.home.serve(&[]);
     }
 
-    /// Goes on until the faults were enough, or the clients have nothing left to do.
+    /// Goes on until the faults were enough, the clients have nothing left to do, or it takes too long: the report tells
+    /// what is missing then.
     fn wait_for_faults(&self, plan: &Plan, proxy: &Proxy) {
+        let until = Instant::now() + counts(Duration::from_mins(1), Duration::from_mins(10));
         let mut progress = (0, Instant::now());
-        loop {
+        while Instant::now() < until {
             let sum = self.tally.sum();
             let enough = sum.remembered >= plan.remembered;
             if enough && proxy.cuts().before_reply >= plan.cuts {
@@ -148,28 +150,28 @@ impl Ring {
         }
     }
 
-    fn figures(&self, plan: &Plan, cuts: Cuts, counts: Counts, report: &mut Report) {
+    fn figures(&self, plan: &Plan, cuts: Cuts, sum: Counts, report: &mut Report) {
         report.figure("rounds", plan.kills);
-        report.figure("operations", counts.acknowledged);
+        report.figure("operations", sum.acknowledged);
         report.figure("floor", FLOOR);
         report.figure("slowest", self.slowest.round());
         report.figure("clients", plan.workers);
         report.figure("cuts_before_reply", cuts.before_reply);
         report.figure("cuts_elsewhere", cuts.elsewhere);
-        report.figure("reconnects", counts.reconnects);
-        report.figure("resent", counts.resent);
-        report.figure("remembered", counts.remembered);
+        report.figure("reconnects", sum.reconnects);
+        report.figure("resent", sum.resent);
+        report.figure("remembered", sum.remembered);
         report.expect(cuts.before_reply >= plan.cuts, || {
             format!(
                 "only {} cuts fell between a call and its reply",
                 cuts.before_reply
             )
         });
-        report.expect(counts.remembered >= plan.remembered, || {
-            format!("only {} replies were given again", counts.remembered)
+        report.expect(sum.remembered >= plan.remembered, || {
+            format!("only {} replies were given again", sum.remembered)
         });
-        report.expect(counts.begun == counts.acknowledged, || {
-            format!("not everything that was begun was answered: {counts:?}")
+        report.expect(sum.begun == sum.acknowledged, || {
+            format!("not everything that was begun was answered: {sum:?}")
         });
     }
 }

@@ -10,6 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Names the socket over which a worker is told its job.
@@ -91,7 +92,7 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let ended = child.try_wait().expect("a child");
                     assert!(ended.is_none(), "a worker ended at once: {ended:?}");
-                    thread::sleep(std::time::Duration::from_millis(1));
+                    thread::sleep(Duration::from_millis(1));
                 }
                 Err(error) => panic!("{error}"),
             }
@@ -121,8 +122,12 @@ impl Worker {
 
     /// Waits for the end of the job.
     pub(crate) fn finish(mut self) -> Answer {
+        let socket = self.control.get_ref();
+        let patience = Some(Duration::from_mins(5));
+        socket.set_read_timeout(patience).expect("a socket");
         let mut line = String::new();
-        let read = self.control.read_line(&mut line).expect("it answers");
+        let read = self.control.read_line(&mut line);
+        let read = read.expect("it ends within minutes");
         assert!(read > 0, "a worker failed: {:?}", self.child.wait());
         serde_json::from_str(&line).expect("an answer")
     }
@@ -156,7 +161,7 @@ impl Job {
     fn run(&self) -> Result<Answer, Error> {
         let options = Options::new().url(&self.url).key_file(&self.key_file);
         let ch = options
-            .connect_for(std::time::Duration::from_secs(30))
+            .connect_for(Duration::from_secs(30))
             .connect_blocking()?;
         let mut slot = Slot::open(&self.tally, self.slot);
         match &self.task {
