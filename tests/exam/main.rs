@@ -3,7 +3,7 @@
 //!
 //! `COMMONHOLD_EXAM=full` takes the counts that the promises are made on; otherwise they fit a working day. Each exam
 //! leaves its figures in `target/exam.json`. A fault that hits an idle or a crawling server proves nothing: an exam fails
-//! below its floor of acknowledged operations a second, and when nothing was under way at the fault.
+//! below its floor of acknowledged operations a second, and a fault when nothing was under way counts for no round.
 
 mod support;
 

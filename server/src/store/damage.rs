@@ -152,23 +152,6 @@ fn a_missing_record_is_damage_that_says_what_is_missing() {
 }
 
 #[test]
-fn a_lost_end_is_damage() {
-    for maker in STORES {
-        let (place, mut model) = filled(maker);
-        let (mut store, epoch, _) = place.open().expect("it opens");
-        model.whole(0, 1, b"lost");
-        store.append(epoch, &model.log).expect("appended");
-        drop(store);
-        let lost = segment_key(&model.log[6].header);
-        change(&place, &lost, |_| None);
-        check_damaged(
-            &place,
-            "the log ends at revision 12, but had reached 13: its end is lost",
-        );
-    }
-}
-
-#[test]
 fn an_unfinished_run_at_the_end_is_dropped_for_good() {
     for maker in STORES {
         for left in 1..4 {

@@ -134,8 +134,9 @@ impl Store for Keyed {
         let swept = self
             .sweeps
             .next(&*self.pairs, SWEPT_BY_APPEND, &mut batch)?;
-        self.write(batch, true)?;
-        self.pairs.witness(chain.reach, false)?;
+        let under_way = self.watch.begin();
+        self.pairs.append(batch)?;
+        drop(under_way);
         self.sweeps.done(&swept);
         for segment in missing {
             self.tally.add(segment.header.last, &segment.record);
@@ -203,7 +204,6 @@ impl Store for Keyed {
         let marker = record::seal(record::MARKER, &checkpoint.encode());
         batch.put(Key::from_slice(record::MARKER), marker);
         self.write(batch, true)?;
-        self.pairs.witness(reach, true)?;
         self.writing = None;
         self.newest_id = checkpoint.id;
         self.in_force = Some(checkpoint);
@@ -256,9 +256,6 @@ impl Store for Keyed {
             return Err(StoreError::Fenced);
         }
         self.write(Batch::default(), true)?;
-        if let Some(chain) = self.chain {
-            self.pairs.witness(chain.reach, true)?;
-        }
         self.epoch = None;
         Ok(())
     }

@@ -168,15 +168,6 @@ fn check_end(
             format!("the log ends at revision {reach}, but checkpoint {id} needs it up to {end}"),
         ));
     }
-    let witnessed = pairs.witnessed();
-    if witnessed > reach {
-        return Err(damaged(
-            pairs,
-            format!(
-                "the log ends at revision {reach}, but had reached {witnessed}: its end is lost"
-            ),
-        ));
-    }
     Ok(())
 }
 

@@ -7,7 +7,6 @@ use super::pairs::{Batch, Key, Measure, Pairs};
 use super::segment::HEADER_BYTES;
 use super::{StoreError, StoreLimits, StoreMaker};
 use bytes::Bytes;
-use commonhold_proto::Revision;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +53,6 @@ struct Disk {
     owner: Option<u64>,
     owners: u64,
     fault: Option<Fault>,
-    witnessed: Revision,
     syncs: u64,
 }
 
@@ -177,15 +175,6 @@ impl Pairs for MemoryPairs {
         Ok(found
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect())
-    }
-
-    fn witness(&mut self, reach: Revision, _sync: bool) -> Result<(), StoreError> {
-        self.disk()?.witnessed = reach;
-        Ok(())
-    }
-
-    fn witnessed(&self) -> Revision {
-        self.disk.0.lock().witnessed
     }
 
     fn limits(&self) -> StoreLimits {

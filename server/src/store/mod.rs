@@ -9,6 +9,7 @@
 
 mod chain;
 mod folder;
+mod journal;
 mod keyed;
 mod load;
 mod memory;
@@ -18,7 +19,6 @@ mod segment;
 mod sled;
 mod sweep;
 mod watch;
-mod witness;
 
 #[cfg(test)]
 mod damage;

@@ -2,7 +2,6 @@
 
 use super::{StoreError, StoreLimits};
 use bytes::Bytes;
-use commonhold_proto::Revision;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::path::Path;
@@ -22,15 +21,17 @@ pub(super) trait Pairs: Send {
     /// Nothing was written if the error may be retried; otherwise nobody knows, and every later call fails.
     fn write(&mut self, batch: Batch, sync: bool) -> Result<(), StoreError>;
 
+    /// Writes a batch that survives a power loss when this returns, although what was written before without `sync` may
+    /// not. An engine may find it cheaper than a write with `sync`.
+    ///
+    /// # Errors
+    /// As of [`write`](Pairs::write).
+    fn append(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.write(batch, true)
+    }
+
     /// The first `limit` pairs of a range of keys, in order.
     fn scan(&self, range: Range<&[u8]>, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError>;
-
-    /// Notes, elsewhere than among the pairs, that the log reached a revision and is durable so far; with `sync` the note
-    /// is durable too. An engine that loses the end of its own log is found out by it.
-    fn witness(&mut self, reach: Revision, sync: bool) -> Result<(), StoreError>;
-
-    /// The last revision noted, or an earlier one.
-    fn witnessed(&self) -> Revision;
 
     /// What it can take.
     fn limits(&self) -> StoreLimits;
@@ -64,6 +65,50 @@ impl Batch {
 
     pub(super) fn delete(&mut self, key: Key) {
         self.steps.push((key, None));
+    }
+
+    /// Bytes of its encoded form.
+    pub(super) fn encoded_len(&self) -> usize {
+        let steps = self.steps.iter();
+        steps
+            .map(|(key, value)| 5 + key.len() + value.as_ref().map_or(0, Bytes::len))
+            .sum()
+    }
+
+    /// Appends its encoded form: for each step the length of the key u8, the length of the value u32 little-endian or all
+    /// ones for a delete, then both.
+    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+        for (key, value) in &self.steps {
+            into.push(u8::try_from(key.len()).expect("keys are short"));
+            let length = value.as_ref().map_or(u32::MAX, |value| {
+                u32::try_from(value.len()).expect("values are short")
+            });
+            into.extend_from_slice(&length.to_le_bytes());
+            into.extend_from_slice(key);
+            into.extend_from_slice(value.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// Reads an encoded batch.
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Batch> {
+        let mut batch = Batch::default();
+        while let Some((key_len, rest)) = bytes.split_first() {
+            let (value_len, rest) = rest.split_first_chunk()?;
+            let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
+            let key = Key::from_slice(key);
+            bytes = match u32::from_le_bytes(*value_len) {
+                u32::MAX => {
+                    batch.delete(key);
+                    rest
+                }
+                length => {
+                    let (value, rest) = rest.split_at_checked(length as usize)?;
+                    batch.put(key, Bytes::copy_from_slice(value));
+                    rest
+                }
+            };
+        }
+        Some(batch)
     }
 
     /// Bytes that it puts; 0 if it only deletes.

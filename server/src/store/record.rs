@@ -1,6 +1,6 @@
 //! Keys and sealed values of everything in a store but the log's segments, which carry a header of their own.
 //!
-//! Keys, numbers big-endian so that they sort: `e` the epoch; `l` first revision u64, chunk u32: a segment; `m` the marker
+//! Keys, numbers big-endian so that they sort: `e` the epoch; `j` how far the journal was written; `l` first revision u64, chunk u32: a segment; `m` the marker
 //! of the checkpoint in force; `p` checkpoint u64, index u64: a page.
 //!
 //! A sealed value, little-endian: version u8, length u32, CRC-32C u32 of version, length, key and payload; then the payload.
@@ -20,6 +20,8 @@ const HEADER_BYTES: usize = 9;
 pub(super) const EPOCH: &[u8] = b"e";
 /// The key of the marker.
 pub(super) const MARKER: &[u8] = b"m";
+/// The key of the number of the newest record of the journal that the engine below has.
+pub(super) const JOURNALED: &[u8] = b"j";
 /// Before the first segment.
 pub(super) const LOG: &[u8] = b"l";
 /// After the last segment.
