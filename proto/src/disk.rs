@@ -201,8 +201,8 @@ impl From<&Outcome> for DiskOutcome {
                 on_deadline,
             } => {
                 disk.waiting_on = oid.0;
-                disk.resume = Some(resume.into());
-                disk.on_deadline = on_deadline.as_ref().map(DiskCall::from);
+                disk.resume = Some(resume.as_ref().into());
+                disk.on_deadline = on_deadline.as_deref().map(DiskCall::from);
             }
         }
         disk
@@ -214,8 +214,8 @@ impl From<DiskOutcome> for Outcome {
         let state = match (disk.done, disk.resume) {
             (None, Some(resume)) => OutcomeState::Waiting {
                 oid: Oid(disk.waiting_on),
-                resume: resume.into(),
-                on_deadline: disk.on_deadline.map(Call::from),
+                resume: Box::new(resume.into()),
+                on_deadline: disk.on_deadline.map(|call| Box::new(call.into())),
             },
             (done, _) => {
                 let reply = done.unwrap_or_default();

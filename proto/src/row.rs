@@ -153,8 +153,8 @@ pub enum OutcomeState {
         /// The object.
         oid: Oid,
         /// What to ask when it may go on.
-        resume: Call,
+        resume: Box<Call>,
         /// What to ask if its time runs out; `None` refuses it.
-        on_deadline: Option<Call>,
+        on_deadline: Option<Box<Call>>,
     },
 }

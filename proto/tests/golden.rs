@@ -88,7 +88,7 @@ fn nested() -> Value {
             Value::Tuple(vec![1.into(), Value::Frozenset(vec![2.into()])]),
             Value::Set(vec![true.into(), 0.5.into()]),
         ),
-        (Value::Null, Value::Reference(named())),
+        (Value::Null, Value::Reference(named().into())),
         (
             Value::Bytes(Bytes::from_static(b"\0\xff")),
             Value::Opaque(Box::new(opaque)),
@@ -124,8 +124,8 @@ fn values() {
             value("dict", Value::Dict(vec![("a".into(), 1.into())])),
             value("set", Value::Set(items())),
             value("frozenset", Value::Frozenset(items())),
-            value("named", Value::Reference(named())),
-            value("anonymous", Value::Reference(anonymous())),
+            value("named", Value::Reference(named().into())),
+            value("anonymous", Value::Reference(anonymous().into())),
             value("nested", nested()),
         ],
     );
@@ -309,7 +309,7 @@ fn changes() {
     let waiting = |on_deadline| {
         operation(OutcomeState::Waiting {
             oid: Oid(300),
-            resume: Call::new("wake", vec![7.into()]).with("token", 8),
+            resume: Call::new("wake", vec![7.into()]).with("token", 8).into(),
             on_deadline,
         })
     };
@@ -354,7 +354,7 @@ fn changes() {
             stored("waiting", Some(waiting(None)), vec![]),
             stored(
                 "waiting-to-withdraw",
-                Some(waiting(Some(Call::new("withdraw", vec![7.into()])))),
+                Some(waiting(Some(Call::new("withdraw", vec![7.into()]).into()))),
                 vec![],
             ),
         ],

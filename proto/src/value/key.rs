@@ -222,11 +222,11 @@ mod tests {
             &[6, 2, 1, 1, 0, 1, 1, 1],
         );
         let reference = |name: &str| {
-            Value::Reference(Reference {
+            Value::Reference(Box::new(Reference {
                 kind: "dict".into(),
                 name: name.into(),
                 oid: Oid(5),
-            })
+            }))
         };
         check(
             &[reference("a"), reference("b")],

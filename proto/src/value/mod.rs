@@ -61,7 +61,7 @@ pub enum Value {
     /// As a set, but may be a key.
     Frozenset(Vec<Value>),
     /// Another shared object.
-    Reference(Reference),
+    Reference(Box<Reference>),
     /// What a client's codec made.
     Opaque(Box<Opaque>),
 }

@@ -49,7 +49,7 @@ fn scalar() -> BoxedStrategy<Value> {
         3 => "[ab]{0,2}".prop_map(Value::Text),
         1 => any::<String>().prop_map(Value::Text),
         1 => vec(0u8..3, 0..3).prop_map(|bytes| Value::Bytes(Bytes::from(bytes))),
-        1 => reference().prop_map(Value::Reference),
+        1 => reference().prop_map(|reference| Value::Reference(reference.into())),
         1 => ("[pq]", vec(0u8..3, 0..3), vec(reference(), 0..2)).prop_map(
             |(codec, bytes, references)| {
                 Value::Opaque(Box::new(Opaque { codec, bytes: bytes.into(), references }))

@@ -283,9 +283,12 @@ mod tests {
             name: "hits".into(),
             oid: Oid(7),
         };
-        check(Value::Reference(reference.clone()), r#"<dict "hits">"#);
+        check(
+            Value::Reference(reference.clone().into()),
+            r#"<dict "hits">"#,
+        );
         reference.name.clear();
-        check(Value::Reference(reference), "<dict #7>");
+        check(Value::Reference(reference.into()), "<dict #7>");
         let opaque = Opaque {
             codec: "pickle".into(),
             bytes: Bytes::from_static(b"abc"),

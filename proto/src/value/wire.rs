@@ -208,7 +208,7 @@ impl Message for Value {
             REFERENCE => {
                 let mut value = crate::wire::Reference::default();
                 encoding::message::merge(wire_type, &mut value, buf, ctx)?;
-                Value::Reference(value.into())
+                Value::Reference(Box::new(value.into()))
             }
             OPAQUE => {
                 let mut value = crate::wire::Opaque::default();

@@ -46,7 +46,9 @@ fn value_with(references: BoxedStrategy<Reference>) -> BoxedStrategy<Value> {
         (-2i8..3).prop_map(|whole| Value::Float(whole.into())),
         text().prop_map(Value::Text),
         bytes().prop_map(Value::Bytes),
-        references.clone().prop_map(Value::Reference),
+        references
+            .clone()
+            .prop_map(|reference| Value::Reference(reference.into())),
         (text(), bytes(), vec(references, 0..3)).prop_map(|(codec, bytes, references)| {
             Value::Opaque(Box::new(Opaque {
                 codec,
@@ -212,8 +214,8 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
         (any::<u64>(), call(), option::of(call())).prop_map(|(oid, resume, on_deadline)| {
             OutcomeState::Waiting {
                 oid: Oid(oid),
-                resume,
-                on_deadline,
+                resume: resume.into(),
+                on_deadline: on_deadline.map(Box::new),
             }
         });
     (any::<u64>(), prop_oneof![done, waiting], any::<u64>()).prop_map(

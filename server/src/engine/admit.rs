@@ -62,10 +62,10 @@ impl Engine {
         let Some(cell) = self.registry.cell(oid) else {
             return self.conclude_gone(caller, Engine::gone(oid), self.registry.gate());
         };
-        let resume = cell.kind.bind(resume);
+        let resume = cell.kind.bind(*resume);
         match (
             resume,
-            on_deadline.map(|call| cell.kind.bind(call)).transpose(),
+            on_deadline.map(|call| cell.kind.bind(*call)).transpose(),
         ) {
             (Ok(resume), Ok(on_deadline)) => {
                 self.resume(&cell, caller, &resume, on_deadline.as_ref());

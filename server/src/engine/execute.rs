@@ -12,7 +12,8 @@ use super::{Engine, caught};
 use crate::objects::{Arguments, Decision, Lapse, Next, Operation, Until};
 use crate::session::{Lane, Lease, PARKED_MAX};
 use commonhold_proto::{
-    Change, Code, Oid, Outcome, OutcomeState, Owner, Part, Refusal, Reply, Revision, Rows, Value,
+    Call, Change, Code, Oid, Outcome, OutcomeState, Owner, Part, Refusal, Reply, Revision, Rows,
+    Value,
 };
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::smallvec;
@@ -293,10 +294,10 @@ impl Engine {
                 on_deadline,
             } => (until, resume, on_deadline),
         };
-        let bound = cell.kind.bind(resume.clone());
+        let bound = cell.kind.bind(Call::clone(&resume));
         let deadline = on_deadline
-            .clone()
-            .map(|call| cell.kind.bind(call))
+            .as_deref()
+            .map(|call| cell.kind.bind(call.clone()))
             .transpose();
         let (Ok(bound), Ok(deadline)) = (bound, deadline) else {
             self.poison(&format!(
@@ -746,7 +747,7 @@ fn keep_deadline(
         {
             *on_deadline = match before {
                 Some(before) if before == asked => Some(resume.clone()),
-                before => before.map(Arguments::to_call),
+                before => before.map(|call| Box::new(call.to_call())),
             };
         }
         decision
@@ -765,5 +766,5 @@ fn waits_as_before(cell: &Cell, parked: &Parked, decision: &Result<Decision, Ref
     // Kinds write calls with positions or with names: only what is bound can be compared.
     rows.is_empty()
         && *until == parked.until
-        && cell.kind.bind(resume.clone()).as_ref() == Ok(&parked.resume)
+        && cell.kind.bind(Call::clone(resume)).as_ref() == Ok(&parked.resume)
 }

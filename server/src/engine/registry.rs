@@ -11,6 +11,7 @@ use commonhold_proto::{
     Revision, Row, Value,
 };
 use dashmap::DashMap;
+use fnv::FnvBuildHasher;
 use parking_lot::MutexGuard;
 use smallvec::smallvec;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ const NAME_BYTES_MAX: usize = 512;
 /// written for single keys, and no guard of theirs outlives the statement that took it.
 pub(super) struct Registry {
     pub(super) table: Arc<Cell>,
-    cells: DashMap<Oid, Arc<Cell>>,
+    /// The server gives the identities, so that nobody can make them collide.
+    cells: DashMap<Oid, Arc<Cell>, FnvBuildHasher>,
     names: DashMap<Box<str>, Arc<Cell>>,
 }
 
@@ -38,7 +40,7 @@ impl Registry {
         );
         Registry {
             table: Arc::new(table),
-            cells: DashMap::new(),
+            cells: DashMap::default(),
             names: DashMap::new(),
         }
     }
@@ -111,7 +113,7 @@ impl<'a> Ending<'a> {
             }
             Then::Execute(resume) => OutcomeState::Waiting {
                 oid,
-                resume,
+                resume: resume.into(),
                 on_deadline: None,
             },
         };

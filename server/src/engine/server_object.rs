@@ -187,7 +187,7 @@ impl Engine {
                 };
                 let ending = Ending {
                     caller,
-                    then: Then::Reply(Value::Reference(made)),
+                    then: Then::Reply(Value::Reference(made.into())),
                 };
                 let (cell, made) = self.create(&birth, Some(ending))?;
                 if !made {
@@ -202,7 +202,7 @@ impl Engine {
             oid: cell.oid,
         };
         let gate = cell.state.lock().gate;
-        Ok((Value::Reference(reference), gate))
+        Ok((Value::Reference(reference.into()), gate))
     }
 
     fn list(&self, call: &Arguments) -> Result<(Value, Revision), Refusal> {

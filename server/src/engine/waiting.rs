@@ -141,6 +141,9 @@ impl Waiting {
 
     /// Wakes whoever waits for one of these rows, in order: the heads of lines first.
     pub(super) fn wake(&mut self, rows: &[Row]) {
+        if self.lines.is_empty() && self.rows.is_empty() && self.any.is_empty() {
+            return;
+        }
         for (line, queue) in &mut self.lines {
             sweep_front(queue);
             if let Some(head) = queue.front()

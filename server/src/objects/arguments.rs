@@ -183,9 +183,9 @@ impl Method {
                 call.arguments.len()
             )));
         }
+        let mut given = call.arguments.into_iter();
         let mut values: SmallVec<[Option<Value>; 4]> =
-            call.arguments.into_iter().map(Some).collect();
-        values.resize(self.parameters.len(), None);
+            self.parameters.iter().map(|_| given.next()).collect();
         for (name, value) in call.named {
             let Some(at) = self
                 .parameters

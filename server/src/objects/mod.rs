@@ -124,9 +124,9 @@ pub enum Next {
         /// What it waits for.
         until: Until,
         /// What is asked then.
-        resume: Call,
+        resume: Box<Call>,
         /// What is asked if the time runs out first; `None` refuses it with `DeadlineExceeded`.
-        on_deadline: Option<Call>,
+        on_deadline: Option<Box<Call>>,
     },
 }
 
@@ -169,7 +169,7 @@ impl Decision {
             rows: Rows::new(),
             next: Next::Wait {
                 until: Until::Row(row),
-                resume,
+                resume: resume.into(),
                 on_deadline: None,
             },
         }

@@ -240,7 +240,7 @@ fn read_tagged(tag: &str, json: &Json, depth: usize) -> Result<Value, JsonError>
             "-inf" => f64::NEG_INFINITY,
             _ => return Err(JsonError::new("\"nan\", \"inf\" or \"-inf\" is wanted")),
         }),
-        "$ref" => Value::Reference(Reference::from_json(json)?),
+        "$ref" => Value::Reference(Box::new(Reference::from_json(json)?)),
         "$opaque" => Value::Opaque(Box::new(Opaque::from_json(json)?)),
         _ => {
             return Err(JsonError::new(

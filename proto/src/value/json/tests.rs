@@ -85,11 +85,11 @@ fn references_go_by_name_if_they_have_one() {
         oid: Oid(u64::MAX),
     };
     check(
-        &Value::Reference(named.clone()),
+        &Value::Reference(named.clone().into()),
         r#"{"$ref":{"kind":"dict","name":"hits"}}"#,
     );
     check(
-        &Value::Reference(anonymous.clone()),
+        &Value::Reference(anonymous.clone().into()),
         r#"{"$ref":{"kind":"list","oid":18446744073709551615}}"#,
     );
     let known = Reference {
@@ -97,8 +97,8 @@ fn references_go_by_name_if_they_have_one() {
         ..named.clone()
     };
     assert_eq!(
-        Value::Reference(known).to_json(),
-        Value::Reference(named).to_json()
+        Value::Reference(known.into()).to_json(),
+        Value::Reference(named.into()).to_json()
     );
     let opaque = |references| {
         Value::Opaque(Box::new(Opaque {
@@ -174,11 +174,11 @@ fn equal_members_are_refused() {
 #[test]
 fn objects_of_different_names_are_different_members() {
     let reference = |name: &str| {
-        Value::Reference(Reference {
+        Value::Reference(Box::new(Reference {
             kind: "dict".into(),
             name: name.into(),
             oid: Oid(0),
-        })
+        }))
     };
     check(
         &Value::Set(vec![reference("a"), reference("b")]),

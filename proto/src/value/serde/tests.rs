@@ -191,7 +191,7 @@ fn what_does_not_fit_is_refused_with_a_reason() {
         oid: Oid(1),
     };
     refused::<String>(
-        Value::Reference(reference),
+        Value::Reference(reference.into()),
         r#"<dict "hits"> can only be read as a Value"#,
     );
 }
@@ -214,7 +214,7 @@ fn values_pass_through_unchanged() {
         ])]),
         Value::Dict(vec![(
             Value::Tuple(list(&[1])),
-            Value::Reference(reference.clone()),
+            Value::Reference(reference.clone().into()),
         )]),
         Value::Opaque(Box::new(Opaque {
             codec: "pickle".into(),

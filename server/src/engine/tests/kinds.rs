@@ -215,8 +215,8 @@ pub(super) fn wait(until: Until, resume: Call, on_deadline: Option<Call>) -> Dec
         rows: Rows::new(),
         next: Next::Wait {
             until,
-            resume,
-            on_deadline,
+            resume: resume.into(),
+            on_deadline: on_deadline.map(Box::new),
         },
     }
 }

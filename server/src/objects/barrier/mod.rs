@@ -189,8 +189,8 @@ fn park(generation: i64, index: i64) -> Decision {
         rows: Rows::new(),
         next: Next::Wait {
             until: Until::Row(GENERATION.clone()),
-            resume: ask("opened"),
-            on_deadline: Some(ask("late")),
+            resume: ask("opened").into(),
+            on_deadline: Some(ask("late").into()),
         },
     }
 }

@@ -164,6 +164,7 @@ impl Bench {
                     "{} waits where it may not",
                     call.method()
                 );
+                let (resume, on_deadline) = (*resume, on_deadline.map(|call| *call));
                 for call in [Some(&resume), on_deadline.as_ref()].into_iter().flatten() {
                     self.kind
                         .bind(call.clone())
