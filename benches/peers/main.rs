@@ -8,8 +8,8 @@
 
 mod cpu;
 mod echo;
-mod frames;
 mod lab;
+mod lean;
 mod load;
 mod process;
 mod python;
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
                 println!("{}", result.line());
                 measured.push(result);
             }
-            Ok(None) => println!("{:<34} skipped: {}", row.name, Lab::missing(row.peer)),
+            Ok(None) => println!("{:<40} skipped: {}", row.name, Lab::missing(row.peer)),
             Err(error) => bail!("{}: {error:#}", row.name),
         }
     }
@@ -151,7 +151,7 @@ fn alone(row: &Row, lab: &Lab, plan: &Plan) -> Result<String> {
     };
     let (server, load) = (each(), each());
     Ok(format!(
-        "{:<34} {:>6} {sample:>12.2}   processor us/op: server {:.2}, load {:.2}",
+        "{:<40} {:>6} {sample:>12.2}   processor us/op: server {:.2}, load {:.2}",
         row.name,
         row.unit.name(),
         server.unwrap_or(f64::NAN),

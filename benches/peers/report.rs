@@ -40,7 +40,7 @@ impl Measured {
             Some(false) => "NO",
         };
         format!(
-            "{:<34} {:>6} {:>12} {:>12} {:>7.2} {:>7} {:>5}  {}",
+            "{:<40} {:>6} {:>12} {:>12} {:>7.2} {:>7} {:>5}  {}",
             self.row.name,
             self.row.unit.name(),
             number(median(&self.ours)),
@@ -82,7 +82,7 @@ impl Measured {
 /// The first line of the table.
 pub(crate) fn head() -> String {
     format!(
-        "{:<34} {:>6} {:>12} {:>12} {:>7} {:>7} {:>5}  {}",
+        "{:<40} {:>6} {:>12} {:>12} {:>7} {:>7} {:>5}  {}",
         "row", "unit", "ours", "peer", "ratio", "bar", "pass", "peer is"
     )
 }

@@ -1,14 +1,13 @@
 //! The rows: what is compared with what, and how good it has to be.
 
 use crate::echo;
-use crate::frames;
 use crate::lab::Lab;
+use crate::lean;
 use crate::load::{Connections, Step, Work, one_at_a_time, pipelined, side_by_side};
 use crate::python;
 use anyhow::Result;
-use commonhold::Durability::{Durable, Memory};
+use commonhold::Durability::{self, Durable, Memory};
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 /// One comparison.
 pub(crate) struct Row {
@@ -94,11 +93,7 @@ pub(crate) const ROWS: &[Row] = &[
         peer: Peer::Redis,
         peer_name: "redis-benchmark -t incr -c 1 -P 128",
         bar: Some(1.0),
-        ours: |lab, time| {
-            let (socket, key) = (lab.ours().socket(), lab.ours().key_file());
-            let connect = async || Ok(UnixStream::connect(&socket).await?);
-            frames::pipelined(connect, &key, 128, time)
-        },
+        ours: |lab, time| lean_one(lab, Memory, lean::PIPELINED, time),
         theirs: |lab, time| lab.redis()?.unix("incr", 1, 128, time),
     },
     Row {
@@ -109,7 +104,7 @@ pub(crate) const ROWS: &[Row] = &[
         peer: Peer::Redis,
         peer_name: "redis-benchmark -t incr -c 50 -P 1",
         bar: Some(1.0),
-        ours: |lab, time| side_by_side(lab.ours().unix(), Memory, 50, Connections::Own, time),
+        ours: |lab, time| lean_many(lab, Memory, 50, time),
         theirs: |lab, time| lab.redis()?.unix("incr", 50, 1, time),
     },
     Row {
@@ -120,7 +115,7 @@ pub(crate) const ROWS: &[Row] = &[
         peer: Peer::Redis,
         peer_name: "redis-benchmark -t incr -c 64, appendfsync always",
         bar: Some(1.0),
-        ours: |lab, time| side_by_side(lab.ours().unix(), Durable, 64, Connections::Own, time),
+        ours: |lab, time| lean_many(lab, Durable, 64, time),
         theirs: |lab, time| lab.redis_always()?.unix("incr", 64, 1, time),
     },
     Row {
@@ -131,7 +126,7 @@ pub(crate) const ROWS: &[Row] = &[
         peer: Peer::Redis,
         peer_name: "redis-benchmark -t incr -c 64, appendfsync always",
         bar: Some(1.5),
-        ours: |lab, time| side_by_side(lab.ours().unix(), Durable, 64, Connections::Shared, time),
+        ours: |lab, time| lean_one(lab, Durable, lean::callers(64), time),
         theirs: |lab, time| lab.redis_always()?.unix("incr", 64, 1, time),
     },
     Row {
@@ -190,6 +185,39 @@ pub(crate) const ROWS: &[Row] = &[
         theirs: |lab, time| lab.redis()?.unix("incr", 1, 128, time),
     },
     Row {
+        name: "c50_client_vs_redis_unix",
+        unit: Unit::Rate,
+        transport: UNIX,
+        durability: "memory",
+        peer: Peer::Redis,
+        peer_name: "redis-benchmark -t incr -c 50 -P 1",
+        bar: None,
+        ours: |lab, time| side_by_side(lab.ours().unix(), Memory, 50, Connections::Own, time),
+        theirs: |lab, time| lab.redis()?.unix("incr", 50, 1, time),
+    },
+    Row {
+        name: "durable64_client_vs_redis_always",
+        unit: Unit::Rate,
+        transport: UNIX,
+        durability: "durable",
+        peer: Peer::Redis,
+        peer_name: "redis-benchmark -t incr -c 64, appendfsync always",
+        bar: None,
+        ours: |lab, time| side_by_side(lab.ours().unix(), Durable, 64, Connections::Own, time),
+        theirs: |lab, time| lab.redis_always()?.unix("incr", 64, 1, time),
+    },
+    Row {
+        name: "durable64_client_shared_vs_redis_always",
+        unit: Unit::Rate,
+        transport: UNIX,
+        durability: "durable",
+        peer: Peer::Redis,
+        peer_name: "redis-benchmark -t incr -c 64, appendfsync always",
+        bar: None,
+        ours: |lab, time| side_by_side(lab.ours().unix(), Durable, 64, Connections::Shared, time),
+        theirs: |lab, time| lab.redis_always()?.unix("incr", 64, 1, time),
+    },
+    Row {
         name: "pipeline_get_unix_vs_redis_unix",
         unit: Unit::Rate,
         transport: UNIX,
@@ -219,7 +247,10 @@ pub(crate) const ROWS: &[Row] = &[
         peer: Peer::Redis,
         peer_name: "redis-benchmark -t incr -c 50 -P 1",
         bar: None,
-        ours: |lab, time| side_by_side(lab.ours().tcp(), Memory, 50, Connections::Own, time),
+        ours: |lab, time| {
+            let ours = lab.ours();
+            lean::many_connections(&ours.tcp_place(), &ours.key_file(), Memory, 50, time)
+        },
         theirs: |lab, time| lab.redis()?.tcp("incr", 50, 1, time),
     },
     Row {
@@ -245,3 +276,21 @@ pub(crate) const ROWS: &[Row] = &[
         theirs: |_, time| python::manager_micros("set", time),
     },
 ];
+
+/// Increments a second over one Unix socket.
+fn lean_one(lab: &Lab, durability: Durability, pace: lean::Pace, time: Duration) -> Result<f64> {
+    let ours = lab.ours();
+    lean::one_connection(&ours.unix_place(), &ours.key_file(), durability, pace, time)
+}
+
+/// Increments a second over so many Unix sockets, one call at a time on each.
+fn lean_many(lab: &Lab, durability: Durability, count: usize, time: Duration) -> Result<f64> {
+    let ours = lab.ours();
+    lean::many_connections(
+        &ours.unix_place(),
+        &ours.key_file(),
+        durability,
+        count,
+        time,
+    )
+}

@@ -1,5 +1,6 @@
 //! Our side: a server in a process of its own, as `make run` starts it: with a key, exactly once, with its limits.
 
+use crate::lean::Place;
 use crate::process::{Process, end_with_parent};
 use anyhow::{Result, anyhow};
 use commonhold::Options;
@@ -59,9 +60,18 @@ impl OurServer {
         self.options(&format!("unix://{}", self.socket().display()))
     }
 
-    /// Its Unix socket.
-    pub(crate) fn socket(&self) -> PathBuf {
+    fn socket(&self) -> PathBuf {
         self.folder.join("socket")
+    }
+
+    /// Its Unix socket, for a load that speaks to it by hand.
+    pub(crate) fn unix_place(&self) -> Place {
+        Place::Unix(self.socket())
+    }
+
+    /// Its TCP port, for a load that speaks to it by hand.
+    pub(crate) fn tcp_place(&self) -> Place {
+        Place::Tcp(self.tcp.trim_start_matches("tcp://").to_owned())
     }
 
     /// The file with its key.
