@@ -7,7 +7,7 @@
 use super::connection::Peer;
 use super::death::Watch;
 use super::status::End;
-use super::{Front, UnderWay, version};
+use super::{Front, UnderWay, version, vigil};
 use crate::engine::{Engine, Joined, Origin};
 use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
@@ -397,6 +397,7 @@ impl LaneStream {
             }
             engine.gate.register(cx.waker());
             if engine.gate.durable() == durable && !engine.gate.is_broken() {
+                vigil::rest();
                 return Poll::Pending;
             }
         }

@@ -3,7 +3,8 @@
 //! Who calls one operation at a time asks again within microseconds of its reply. A thread that went to sleep in between
 //! has to be woken, which takes longer than most calls, on a virtual machine several times longer. So a core looks at its
 //! sockets a little longer before it sleeps, as long as requests keep coming that soon. Where they do not, for instance
-//! because the client needs this very processor to ask, it soon lets that be.
+//! because the client needs this very processor to ask, it soon lets that be. Nor does it stay awake for those whose
+//! reply waits for the disk: the committer needs the processor then.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -22,6 +23,8 @@ const TRY_EVERY: u32 = 64;
 
 thread_local! {
     static REQUESTS: Cell<u64> = const { Cell::new(0) };
+    /// The last thing that happened here is that a reply began to wait for the disk.
+    static RESTS: Cell<bool> = const { Cell::new(false) };
     /// The keeper, while it waits for a request.
     static KEEPER: Cell<Option<Waker>> = const { Cell::new(None) };
 }
@@ -29,9 +32,15 @@ thread_local! {
 /// Something was read on this thread.
 pub(super) fn stay_awake() {
     REQUESTS.set(REQUESTS.get().wrapping_add(1));
+    RESTS.set(false);
     if let Some(keeper) = KEEPER.take() {
         keeper.wake();
     }
+}
+
+/// A reply waits for the disk: its client will not ask before it has it.
+pub(super) fn rest() {
+    RESTS.set(true);
 }
 
 /// Whether this machine has processors enough.
@@ -57,6 +66,9 @@ async fn watch(habit: &mut Habit) {
     loop {
         // The runtime looks at the sockets, without waiting for them.
         tokio::task::yield_now().await;
+        if RESTS.get() {
+            return;
+        }
         let now = Instant::now();
         let (soon, requests) = (now.duration_since(begun) < SOON, REQUESTS.get());
         if requests != seen {
@@ -128,6 +140,15 @@ mod tests {
         assert_eq!(tries_in_vain(10 * TRY_EVERY), 10);
         habit.learn(true);
         assert!(habit.tries());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_waited_for_whose_reply_waits_for_the_disk() {
+        stay_awake();
+        rest();
+        let mut habit = Habit::default();
+        watch(&mut habit).await;
+        assert_eq!(habit.vain, 0, "it was no vigil");
     }
 
     #[tokio::test]
