@@ -3,10 +3,14 @@
 //! Three lifetimes: the *lease* (is the client alive? ends what is lent to it), the *session* (identity and outcomes,
 //! kept an hour after its last lane) and the *outcome* (until acknowledged). An unknown session is never a new one.
 
+mod calls;
 mod lane;
+mod outbox;
 mod ranges;
 
-pub(crate) use lane::{Admission, CREDITS, Credit, Lane};
+pub(crate) use calls::Admission;
+pub(crate) use lane::Lane;
+pub(crate) use outbox::Credit;
 
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{LaneId, Oid, RowKey, SessionId};
@@ -16,6 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// Calls that a client may have under way on a lane, those that wait not counted.
+pub(crate) const CREDITS: u32 = 1024;
 /// Lanes that one session may have.
 const LANES_MAX: u32 = 1024;
 /// Calls of one session that may wait at a time.

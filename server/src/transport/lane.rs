@@ -13,11 +13,12 @@ use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{Call, LaneId, Revision, SessionId, wire};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::vec;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
@@ -62,7 +63,7 @@ pub(crate) struct LaneStream {
     staged: HashMap<u64, BytesMut>,
     staged_bytes: usize,
     /// Calls that came in one frame and are not begun: too many bytes of replies wait for their client.
-    calls: VecDeque<wire::Call>,
+    calls: vec::IntoIter<wire::Call>,
     goodbye: Goodbye,
 }
 
@@ -161,7 +162,7 @@ pub(crate) async fn open(
         }),
         staged: HashMap::new(),
         staged_bytes: 0,
-        calls: VecDeque::new(),
+        calls: Vec::new().into_iter(),
         goodbye: Goodbye::No,
     })
 }
@@ -216,14 +217,15 @@ impl LaneStream {
         for sequence in &frame.cancel {
             engine.cancel(&self.joint.joined.connection, *sequence);
         }
-        self.calls.extend(frame.calls);
+        // No frame is read while calls of the one before are not begun.
+        let mut calls = frame.calls;
         for part in &frame.parts {
-            let whole = self.stage(part)?;
-            self.calls.extend(whole);
+            calls.extend(self.stage(part)?);
         }
+        self.calls = calls.into_iter();
         self.execute_calls()?;
         if frame.goodbye && self.goodbye == Goodbye::No {
-            if !(self.calls.is_empty() && self.joint.lane().is_idle()) {
+            if !(self.calls.len() == 0 && self.joint.lane().is_idle()) {
                 return Err(End::Malformed(
                     "goodbye was said while calls were unanswered",
                 ));
@@ -240,7 +242,7 @@ impl LaneStream {
         let executing = lane
             .decoder(self.joint.joined.incarnation)
             .ok_or(End::Replaced)?;
-        while !self.calls.is_empty() {
+        while self.calls.len() > 0 {
             match lane.spend_credit() {
                 Credit::Spent => {}
                 Credit::Later => break,
@@ -249,7 +251,7 @@ impl LaneStream {
                     return Err(End::TooMuch(why));
                 }
             }
-            if let Some(call) = self.calls.pop_front() {
+            if let Some(call) = self.calls.next() {
                 self.call(call)?;
             }
         }
@@ -329,9 +331,9 @@ impl LaneStream {
                     return Ok(Incoming::Waits);
                 }
             }
-            if !self.calls.is_empty() {
+            if self.calls.len() > 0 {
                 self.execute_calls()?;
-                if !self.calls.is_empty() {
+                if self.calls.len() > 0 {
                     // Frames leave first, or the store lets them: either comes back here.
                     return Ok(Incoming::Waits);
                 }
