@@ -8,6 +8,15 @@ use prost::{DecodeError, Message as _};
 use std::hash::Hasher;
 use std::time::Duration;
 
+/// How much longer than the largest value an encoded call may be: its object, its method, its other arguments.
+pub const CALL_OVERHEAD_MAX: usize = 1 << 20;
+
+/// The longest encoded call, in parts or not, at a server whose largest value is so long. Clients send none that is
+/// longer, and servers take none.
+pub const fn call_bytes_max(value_bytes_max: usize) -> usize {
+    value_bytes_max.saturating_add(CALL_OVERHEAD_MAX)
+}
+
 /// What happens to an object's changes when the server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {

@@ -16,7 +16,9 @@ pub mod url;
 pub mod value;
 pub mod wire;
 
-pub use call::{Call, Durability, Open, OpenOptions, Received, Reply, Target};
+pub use call::{
+    CALL_OVERHEAD_MAX, Call, Durability, Open, OpenOptions, Received, Reply, Target, call_bytes_max,
+};
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
 pub use refusal::{Code, Refusal};
 pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows};

@@ -290,3 +290,34 @@ fn lanes_share_a_session_and_the_last_one_says_goodbye() {
     assert_eq!(other.counter("n").increment(1).call().unwrap(), 3);
     other.close();
 }
+
+#[test]
+fn the_longest_call_that_the_client_sends_is_the_longest_that_the_server_takes() {
+    let limits = commonhold_server::Limits {
+        value_bytes_max: 1 << 10,
+        ..commonhold_server::Limits::default()
+    };
+    let server = TestServer::with(limits);
+    let ch = server.options().connect_blocking().unwrap();
+    let dict = ch.dict::<String, String>("d");
+    dict.set("k", "v".into()).unwrap();
+    let limit = commonhold_proto::call_bytes_max(1 << 10);
+    // Around the limit, whatever the rest of the call takes.
+    let (mut taken, mut refused) = (limit - 1_000, limit);
+    while taken + 1 < refused {
+        let length = taken.midpoint(refused);
+        match dict.set("k", "v".repeat(length)) {
+            Ok(()) => taken = length,
+            Err(error) => {
+                assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+                assert_eq!(error.happened(), Happened::No);
+                assert!(!error.is_retryable());
+                refused = length;
+            }
+        }
+    }
+    assert!(taken > limit - 1_000);
+    assert_eq!(dict.len().unwrap(), 1);
+    assert_eq!(ch.stats().reconnects, 0, "each ended the lane");
+    ch.close();
+}

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Joined, Origin};
 use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Call, LaneId, Revision, SessionId, wire};
+use commonhold_proto::{Call, LaneId, Revision, SessionId, call_bytes_max, wire};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 
 /// Frames that are executed before replies are sent and others get their turn.
 const FRAMES_A_TURN: usize = 16;
-/// Bytes of calls in parts, a lane.
+/// Bytes of calls in parts, a lane, if one call is not longer.
 const STAGED_BYTES_MAX: usize = 64 << 20;
 /// Bytes of calls in parts, a server.
 const STAGED_BYTES_SERVER_MAX: usize = 512 << 20;
@@ -281,7 +281,8 @@ impl LaneStream {
             return Err(End::Malformed("parts without a call"));
         }
         let staged = self.staged.entry(part.sequence).or_default();
-        if staged.len() + part.data.len() > limits.value_bytes_max + (1 << 20) {
+        let whole_max = call_bytes_max(limits.value_bytes_max);
+        if staged.len() + part.data.len() > whole_max {
             return Err(End::TooMuch("a call in parts is larger than the limit"));
         }
         let all = self
@@ -291,7 +292,9 @@ impl LaneStream {
             .fetch_add(part.data.len(), Ordering::AcqRel)
             + part.data.len();
         self.staged_bytes += part.data.len();
-        if self.staged_bytes > STAGED_BYTES_MAX + (1 << 20) || all > STAGED_BYTES_SERVER_MAX {
+        if self.staged_bytes > whole_max.max(STAGED_BYTES_MAX)
+            || all > whole_max.max(STAGED_BYTES_SERVER_MAX)
+        {
             return Err(End::TooMuch(
                 "too many bytes of calls are arriving in parts",
             ));
