@@ -178,12 +178,24 @@ impl Value {
                     .iter()
                     .map(|(key, value)| key.size() + value.size())
                     .sum(),
-                Value::Reference(reference) => reference.kind.len() + reference.name.len(),
+                Value::Reference(reference) => reference.size(),
                 Value::Opaque(opaque) => {
-                    size_of::<Opaque>() + opaque.codec.len() + opaque.bytes.len()
+                    let references = opaque.references.iter();
+                    size_of::<Opaque>()
+                        + opaque.codec.len()
+                        + opaque.bytes.len()
+                        + references
+                            .map(|reference| size_of::<Reference>() + reference.size())
+                            .sum::<usize>()
                 }
                 Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
             }
+    }
+}
+
+impl Reference {
+    fn size(&self) -> usize {
+        self.kind.len() + self.name.len()
     }
 }
 

@@ -239,12 +239,13 @@ impl Engine {
                     ),
                 ))
             }
-            Ok(decision) => decision.map_err(|mut refusal| {
+            Ok(Ok(decision)) => self.fit(cell, decision),
+            Ok(Err(mut refusal)) => {
                 if refusal.code == Code::NotFound {
                     refusal.message = format!("{} in {}", refusal.message, cell.title());
                 }
-                refusal
-            }),
+                Err(refusal)
+            }
             Err(panic) => {
                 tracing::error!(
                     kind = cell.kind.name,

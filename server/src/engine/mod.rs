@@ -111,6 +111,8 @@ pub(crate) struct Engine {
     poison: Mutex<Option<String>>,
     store_stats: Mutex<StoreStats>,
     store_watch: WriteWatch,
+    /// The largest change that the store takes, in bytes of its stored form.
+    change_bytes_max: usize,
     checkpoints: AtomicU64,
     checkpoint_asked: AtomicBool,
     /// Told of the token of every session that is forgotten.
@@ -160,6 +162,7 @@ impl Engine {
             poison: Mutex::default(),
             store_stats: Mutex::new(store.stats()),
             store_watch: store.watch(),
+            change_bytes_max: store.limits().change_bytes_max,
             checkpoints: AtomicU64::new(0),
             checkpoint_asked: AtomicBool::new(false),
             on_forget: OnceLock::new(),

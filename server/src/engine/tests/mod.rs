@@ -5,6 +5,7 @@ mod kinds;
 mod peer;
 
 mod actor;
+mod changes;
 mod checkpoints;
 mod exactly_once;
 mod gate;
