@@ -172,6 +172,7 @@ impl Engine {
         for cell in engine.registry.all() {
             let mut state = cell.state.lock();
             engine.lapse_due(&cell, &mut state);
+            engine.let_go(state);
         }
         let sessions: Vec<_> = engine
             .sessions

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Joined, Origin};
 use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Call, LaneId, Revision, SessionId, call_bytes_max, wire};
+use commonhold_proto::{Call, Code, LaneId, Revision, SessionId, call_bytes_max, wire};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -115,7 +115,10 @@ pub(crate) async fn open(
     let joined = front
         .engine
         .join(&session, LaneId(lane.lane))
-        .map_err(End::Refused)?;
+        .map_err(|refusal| match refusal.code {
+            Code::SessionExpired => End::UnknownSession,
+            _ => End::Refused(refusal),
+        })?;
     let watch = peer.pid.and_then(|pid| front.deaths.watch(pid, &session));
     let joint = Joint {
         front: Arc::clone(front),

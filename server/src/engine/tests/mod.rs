@@ -8,6 +8,7 @@ mod actor;
 mod changes;
 mod checkpoints;
 mod exactly_once;
+mod forgotten;
 mod gate;
 mod hold;
 mod identity;
