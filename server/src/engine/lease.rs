@@ -322,9 +322,10 @@ impl Engine {
         }
     }
 
-    /// Lapses every row that is due, before anything is decided in the cell.
+    /// Lapses every row that is due, before anything is decided in the cell. Whom that wakes may be many: the object may
+    /// be deleted meanwhile.
     pub(super) fn lapse_due(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) {
-        if state.next_due().is_none() {
+        if state.gone || state.next_due().is_none() {
             return;
         }
         let now = self.clock.now();

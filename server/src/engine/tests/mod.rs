@@ -13,6 +13,7 @@ mod gate;
 mod hold;
 mod identity;
 mod lanes;
+mod lapsing;
 mod leases;
 mod simulation;
 mod tally;
