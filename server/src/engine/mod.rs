@@ -290,6 +290,13 @@ impl Engine {
         self.log.poke();
     }
 
+    /// Runs the work of a thread that the server cannot do without: a panic there poisons the engine.
+    pub(crate) fn guard(&self, thread: &str, work: impl FnOnce()) {
+        if let Err(panic) = caught(work) {
+            self.poison(&format!("the thread \"{thread}\" panicked: {panic}"));
+        }
+    }
+
     /// Waits until the engine is poisoned, and says why.
     pub(crate) async fn failed(&self) -> String {
         self.gate.wait_for(Revision(u64::MAX)).await;
@@ -298,6 +305,10 @@ impl Engine {
 
     /// Does what is due, and sees that the store does not hang, until the engine stops. For a thread of its own.
     pub(crate) fn keep_time(&self) {
+        self.guard("time", || self.keep_time_until_stopped());
+    }
+
+    fn keep_time_until_stopped(&self) {
         let mut writing = None;
         while self.timers.wait(self.clock.monotonic(), WATCH_EVERY) {
             self.tick();

@@ -15,6 +15,7 @@ mod identity;
 mod lanes;
 mod lapsing;
 mod leases;
+mod panics;
 mod simulation;
 mod tally;
 mod threads;
