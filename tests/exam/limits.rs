@@ -192,6 +192,12 @@ fn varint(out: &mut Vec<u8>, mut number: usize) {
     out.push(u8::try_from(number).expect("7 bits"));
 }
 
+/// A dict with two keys that are one.
+fn twice() -> Value {
+    let keys = [Value::from(1), Value::from(1.0)];
+    Value::Dict(keys.map(|key| (key, Value::Null)).to_vec())
+}
+
 #[tokio::test]
 async fn calls_that_make_no_sense_are_refused() {
     let victim = Victim::new();
@@ -205,6 +211,7 @@ async fn calls_that_make_no_sense_are_refused() {
         call("dict", "d", "increment", vec!["k".into(), "one".into()]),
         call("dict", "d", "set", vec![Value::List(vec![]), 1.into()]),
         call("counter", "c", "increment", vec![Value::Null]),
+        call("dict", "d", "set", vec!["k".into(), twice()]),
         call("barrier", "b", "wait", vec![]),
         call("dict", "d", "no such method", vec![]),
         call("dict", "d", &long, vec![]),

@@ -6,6 +6,7 @@
 mod equal;
 mod json;
 mod key;
+mod members;
 pub mod number;
 pub mod path;
 mod serde;

@@ -99,6 +99,10 @@ impl Engine {
             let message = "a value may be nested 32 deep, and an int may have 64 KiB";
             return Err(Refusal::new(Code::ValueTooLarge, message));
         }
+        if let Some(member) = call.values().find_map(Value::twice) {
+            let message = format!("a dict or set has {} twice", member.repr());
+            return Err(Refusal::new(Code::BadArguments, message));
+        }
         if call.method.shrinking {
             Ok(())
         } else {

@@ -1,4 +1,4 @@
-//! What one change may write and answer.
+//! What one call may bring, and one change may write and answer.
 
 use super::harness::{CHANGE_BYTES_MAX, World, kept, named};
 use bytes::Bytes;
@@ -64,4 +64,25 @@ fn what_is_not_logged_may_be_larger() {
         peer.ask(&mut world, &dict, swap(CHANGE_BYTES_MAX))
             .expect("it is in memory");
     }
+}
+
+/// Whoever reads such a dict could not tell which of two values its key has.
+#[test]
+fn a_dict_or_set_that_has_a_member_twice_is_refused() {
+    let mut world = World::new();
+    let mut peer = world.peer("writer");
+    let dict = named("dict", "d");
+    let members = || vec![Value::from(1), Value::from("x"), Value::from(true)];
+    let pairs = members().into_iter().map(|key| (key, Value::Null));
+    for value in [
+        Value::Set(members()),
+        Value::Frozenset(members()),
+        Value::List(vec![Value::Dict(pairs.collect())]),
+    ] {
+        let set = Call::new("set", ["k".into(), value]);
+        let refusal = peer.ask(&mut world, &dict, set).expect_err("1 is True");
+        assert_eq!(refusal.code, Code::BadArguments);
+        assert_eq!(refusal.message, "a dict or set has True twice");
+    }
+    assert!(world.engine.registry.named("d").is_none());
 }
