@@ -5,6 +5,7 @@
 //! and clients must agree on before they speak. This crate does no I/O, but for [`keyfile`].
 
 mod call;
+mod count;
 mod disk;
 mod id;
 pub mod keyfile;
@@ -19,6 +20,7 @@ pub mod wire;
 pub use call::{
     CALL_OVERHEAD_MAX, Call, Durability, Open, OpenOptions, Received, Reply, Target, call_bytes_max,
 };
+pub use count::CALL_VALUES_MAX;
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
 pub use refusal::{Code, Refusal};
 pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows};

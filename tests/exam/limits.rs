@@ -4,7 +4,7 @@ use crate::support::{Ended, Home, Lane, Raw, Serving, beside, framed, numbers_of
 use bytes::{BufMut as _, Bytes, BytesMut};
 use commonhold::{AuthKey, Code, Error};
 use commonhold_proto::login::Token;
-use commonhold_proto::{Value, wire};
+use commonhold_proto::{CALL_VALUES_MAX, Value, wire};
 use parking_lot::RwLockReadGuard;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -161,6 +161,44 @@ async fn a_value_that_is_nested_too_deeply_is_refused() {
     victim.lives();
 }
 
+/// Two bytes are an empty value, which takes twenty times as many in memory.
+#[tokio::test]
+async fn a_call_of_too_many_values_is_refused_and_its_lane_goes_on() {
+    let victim = Victim::new();
+    let mut raw = victim.enter().await;
+    let mut lane = raw.lane().await;
+    let mut set = call("dict", "d", "set", vec!["k".into()]);
+    set.sequence = 1;
+    let mut whole = prost::Message::encode_to_vec(&set);
+    let items = [0x0a, 0].repeat(CALL_VALUES_MAX + 1);
+    let mut list = Vec::new();
+    field(&mut list, 8, &items);
+    field(&mut whole, 5, &list);
+    let mut pieces = whole.chunks(64 << 10).peekable();
+    while let Some(piece) = pieces.next() {
+        let part = wire::Part {
+            sequence: 1,
+            data: Bytes::copy_from_slice(piece),
+            last: pieces.peek().is_none(),
+        };
+        let frame = wire::ClientFrame {
+            parts: vec![part],
+            ..wire::ClientFrame::default()
+        };
+        lane.stream.send(&frame).await.expect("it is sent");
+    }
+    let reply = take_reply(&mut lane).await;
+    assert_eq!(refused(reply), Some(Code::ValueTooLarge));
+    let next = wire::ClientFrame {
+        calls: vec![increment(2)],
+        ..wire::ClientFrame::default()
+    };
+    lane.stream.send(&next).await.expect("it is sent");
+    let reply = take_reply(&mut lane).await;
+    assert_eq!((reply.sequence, refused(reply)), (2, None));
+    victim.lives();
+}
+
 /// A list in a list in a list, in wire form.
 fn nested(depth: usize) -> Vec<u8> {
     // Built from the inside, backwards, since each length stands before what it measures.
@@ -304,11 +342,24 @@ async fn spend(lane: &mut Lane, last: &mut u64) -> u32 {
 }
 
 async fn take_frame(lane: &mut Lane) -> usize {
+    take_replies(lane).await.len()
+}
+
+async fn take_replies(lane: &mut Lane) -> Vec<wire::Reply> {
     let frame = timeout(PATIENCE, lane.stream.next::<wire::ServerFrame>()).await;
     let frame = frame.expect("in time").expect("a frame");
     let frame = frame.expect("the lane goes on");
     lane.credits += frame.credits;
-    frame.replies.len()
+    frame.replies
+}
+
+/// The reply to the only call that is under way.
+async fn take_reply(lane: &mut Lane) -> wire::Reply {
+    loop {
+        if let Some(reply) = take_replies(lane).await.pop() {
+            return reply;
+        }
+    }
 }
 
 #[tokio::test]

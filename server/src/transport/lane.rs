@@ -12,7 +12,7 @@ use crate::engine::{Engine, Joined, Origin};
 use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Call, Code, LaneId, Revision, SessionId, call_bytes_max, wire};
+use commonhold_proto::{Call, Code, LaneId, Refusal, Revision, SessionId, call_bytes_max, wire};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(crate) struct LaneStream {
     staged: HashMap<u64, BytesMut>,
     staged_bytes: usize,
     /// Calls that came in one frame and are not begun: too many bytes of replies wait for their client.
-    calls: VecDeque<wire::Call>,
+    calls: VecDeque<Arrived>,
     goodbye: Goodbye,
 }
 
@@ -72,6 +72,13 @@ enum Goodbye {
     /// Said, and answered once this is durable.
     Said(Revision),
     Answered,
+}
+
+/// A call that came whole.
+enum Arrived {
+    Call(wire::Call),
+    /// It holds too much to be made: only its number is known.
+    Refused(u64, Refusal),
 }
 
 /// Reads the hello and takes the lane.
@@ -219,7 +226,8 @@ impl LaneStream {
         for sequence in &frame.cancel {
             engine.cancel(&self.joint.joined.connection, *sequence);
         }
-        self.calls.extend(frame.calls);
+        self.calls
+            .extend(frame.calls.into_iter().map(Arrived::Call));
         for part in &frame.parts {
             let whole = self.stage(part)?;
             self.calls.extend(whole);
@@ -260,14 +268,17 @@ impl LaneStream {
         Ok(())
     }
 
-    fn call(&self, call: wire::Call) -> Result<(), End> {
+    fn call(&self, call: Arrived) -> Result<(), End> {
         let engine = &self.joint.front.engine;
         let lane = self.joint.lane();
-        let sequence = call.sequence;
+        let (sequence, call) = match call {
+            Arrived::Call(call) => (call.sequence, Call::from_wire(call)),
+            Arrived::Refused(sequence, refusal) => (sequence, Err(refusal)),
+        };
         if sequence == 0 {
             return Err(End::Malformed("calls are numbered from 1"));
         }
-        match Call::from_wire(call) {
+        match call {
             Ok(received) => engine.submit(&self.origin, received),
             Err(refusal) => {
                 let reply = Engine::refused(refusal);
@@ -278,7 +289,7 @@ impl LaneStream {
     }
 
     /// Takes a piece of a call; the last one makes the call.
-    fn stage(&mut self, part: &wire::Part) -> Result<Option<wire::Call>, End> {
+    fn stage(&mut self, part: &wire::Part) -> Result<Option<Arrived>, End> {
         let limits = &self.joint.front.engine.limits;
         if (part.data.is_empty() && !part.last) || self.staged.len() > CREDITS as usize {
             return Err(End::Malformed("parts without a call"));
@@ -314,10 +325,13 @@ impl LaneStream {
         self.unstage(whole.len());
         let call = wire::Call::from_bytes(whole)
             .map_err(|_| End::Malformed("a call in parts is no call"))?;
-        if call.sequence != part.sequence {
-            return Err(End::Malformed("a call in parts has another number"));
+        match call {
+            Ok(call) if call.sequence != part.sequence => {
+                Err(End::Malformed("a call in parts has another number"))
+            }
+            Ok(call) => Ok(Some(Arrived::Call(call))),
+            Err(refusal) => Ok(Some(Arrived::Refused(part.sequence, refusal))),
         }
-        Ok(Some(call))
     }
 
     fn unstage(&mut self, bytes: usize) {
