@@ -11,6 +11,7 @@ mod id;
 pub mod keyfile;
 pub mod login;
 pub mod place;
+mod ranges;
 mod refusal;
 mod row;
 pub mod url;
@@ -22,6 +23,7 @@ pub use call::{
 };
 pub use count::CALL_VALUES_MAX;
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
+pub use ranges::Ranges;
 pub use refusal::{Code, Refusal};
 pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows};
 pub use value::{Opaque, Reference, Value};

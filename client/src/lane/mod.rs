@@ -6,7 +6,6 @@
 
 mod frame;
 mod parts;
-mod ranges;
 mod send;
 
 pub(crate) use frame::PREFIX;
@@ -15,10 +14,9 @@ use frame::call_len;
 use crate::error::{Error, Happened, Result};
 use crate::stats::Stats;
 use bytes::Bytes;
-use commonhold_proto::{Code, Refusal, Reply, call_bytes_max, wire};
+use commonhold_proto::{Code, Ranges, Refusal, Reply, call_bytes_max, wire};
 use parts::{Incoming, Outgoing};
 use prost::Message as _;
-use ranges::Ranges;
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -244,7 +242,7 @@ impl Lane {
         let mut next = 1;
         for sequence in self.calls.keys().copied().chain([self.last + 1]) {
             if next < sequence {
-                self.acknowledged.append(next, sequence - 1);
+                self.acknowledged.insert(next, sequence - 1);
             }
             next = sequence + 1;
         }
@@ -443,8 +441,8 @@ impl Lane {
     }
 
     fn acknowledge(&mut self, sequence: u64) {
-        self.acknowledged.insert(sequence);
-        self.unsent.insert(sequence);
+        self.acknowledged.insert(sequence, sequence);
+        self.unsent.insert(sequence, sequence);
         self.unsent_count += 1;
     }
 }

@@ -5,11 +5,10 @@
 //! calls nothing that locks. A call's number is admitted before it executes and answered after, so the table always
 //! tells a resent call how far the first one came.
 
-use super::ranges::Ranges;
 use crate::engine::Parked;
 use commonhold_proto::wire::ServerFrame;
 use commonhold_proto::{
-    LaneId, OperationId, Outcome, OutcomeState, Reply, Revision, SessionId, Value,
+    LaneId, OperationId, Outcome, OutcomeState, Ranges, Reply, Revision, SessionId, Value,
 };
 use fnv::FnvBuildHasher;
 use parking_lot::{Mutex, MutexGuard};
@@ -24,6 +23,8 @@ pub(crate) const CREDITS: u32 = 1024;
 const OUTCOMES_MAX: usize = 4096;
 /// The same in bytes.
 const OUTCOME_BYTES_MAX: usize = 8 << 20;
+/// Runs of acknowledged replies. More are only made by a client that means harm: a run ends where a call is unanswered.
+const RUNS_MAX: usize = 32_768;
 /// About how many bytes of replies one frame takes.
 const FRAME_BYTES: usize = 64 << 10;
 /// Larger replies travel in parts.
@@ -452,7 +453,7 @@ impl Lane {
     /// The client has these replies. False if it sends runs that no client makes.
     pub(crate) fn acknowledge(&self, first: u64, last: u64) -> bool {
         let mut state = self.state.lock();
-        if !state.acknowledged.insert(first, last) {
+        if !state.acknowledged.insert_within(first, last, RUNS_MAX) {
             return false;
         }
         let span = last.saturating_sub(first).saturating_add(1);
@@ -503,7 +504,7 @@ impl Lane {
     pub(crate) fn restore(&self, sequence: u64, outcome: Outcome) {
         let mut state = self.state.lock();
         let below = outcome.acknowledged_below;
-        if below > 1 && state.acknowledged.insert(1, below - 1) {
+        if below > 1 && state.acknowledged.insert_within(1, below - 1, RUNS_MAX) {
             let stale: Vec<u64> = state
                 .entries
                 .keys()

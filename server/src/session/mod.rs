@@ -4,7 +4,6 @@
 //! kept an hour after its last lane) and the *outcome* (until acknowledged). An unknown session is never a new one.
 
 mod lane;
-mod ranges;
 
 pub(crate) use lane::{Admission, CREDITS, Credit, Lane};
 
