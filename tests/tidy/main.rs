@@ -88,6 +88,11 @@ fn the_page_of_limits_is_what_the_code_says() {
 }
 
 #[test]
+fn every_limit_is_on_the_page_of_limits() {
+    check_nothing(&pages::unlisted(&Tree::load()));
+}
+
+#[test]
 fn the_reader_of_sources_tells_code_from_text() {
     source::examples::all();
 }

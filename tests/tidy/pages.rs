@@ -1,9 +1,9 @@
 //! The pages of `docs/` that are made from the code. `COMMONHOLD_GOLDEN=write cargo test --test tidy` writes them anew.
 
 use crate::source::{Source, Tree, root};
-use commonhold_server::Limits;
-use commonhold_server::objects::{Access, KINDS, Kind, Method, Parameter};
-use commonhold_server::store::STORES;
+use commonhold_server::objects::{Access, Kind, Method, Parameter};
+use commonhold_server::store::{STORES, StoreMaker, StoreOptions};
+use commonhold_server::{Limits, described};
 use std::fmt::Write as _;
 use std::time::Duration;
 use std::{env, fs};
@@ -30,13 +30,14 @@ pub(crate) fn check(path: &str, expected: &str) {
 pub(crate) fn kinds() -> String {
     let mut page = String::from(
         "# Kinds and their methods\n\n\
-         This page is made from the method tables in `server/src/objects`; the server says the same in `Describe`.\n\n\
+         This page is made from the method tables in `server/src/objects`, and that of the server's own object, which\n\
+         is there from the beginning; the server says the same in `Describe`.\n\n\
          - A parameter in brackets may be left out. Arguments are given by place or by name.\n\
          - *reads*: changes nothing, and creates nothing if the object is absent.\n\
          - *waits*: the call may wait; its time-out says how long.\n\
          - *shrinking*: only takes away, so it goes on when the disk is full.\n",
     );
-    for kind in KINDS {
+    for kind in described() {
         write_kind(&mut page, kind).expect("a string grows");
     }
     page
@@ -107,7 +108,7 @@ pub(crate) fn undocumented() -> Vec<String> {
             complaints.push(format!("{what}: {doc:?} is no sentence"));
         }
     };
-    for kind in KINDS {
+    for kind in described() {
         sentence(format!("kind {}", kind.name), kind.doc);
         for method in kind.methods {
             sentence(format!("method {}.{}", kind.name, method.name), method.doc);
@@ -118,10 +119,9 @@ pub(crate) fn undocumented() -> Vec<String> {
             complaints.push(format!("store {}: no line", store.name));
         }
     }
-    let of_methods = KINDS
-        .iter()
-        .flat_map(|kind| kind.methods.iter().flat_map(|method| method.parameters));
-    let options = KINDS.iter().flat_map(|kind| kind.options);
+    let of_methods =
+        described().flat_map(|kind| kind.methods.iter().flat_map(|method| method.parameters));
+    let options = described().flat_map(|kind| kind.options);
     let parameters = of_methods
         .chain(options)
         .filter(|parameter| parameter.doc.is_empty());
@@ -132,12 +132,59 @@ pub(crate) fn undocumented() -> Vec<String> {
 /// Every limit that a user can run into: where it stands, its name there, what it limits.
 const LIMITS: &[(&str, &[(&str, &str)])] = &[
     (
+        "proto/src/value/mod.rs",
+        &[
+            (
+                "DEPTH_MAX",
+                "levels that a value may be nested: a list of numbers has two",
+            ),
+            ("INT_BYTES_MAX", "bytes of an integer"),
+        ],
+    ),
+    (
+        "proto/src/value/path.rs",
+        &[(
+            "EDIT_BYTES_MAX",
+            "stored bytes of a value that is edited in place",
+        )],
+    ),
+    (
+        "proto/src/call.rs",
+        &[(
+            "CALL_OVERHEAD_MAX",
+            "bytes that a call may be longer than the largest value",
+        )],
+    ),
+    (
+        "proto/src/count.rs",
+        &[(
+            "CALL_VALUES_MAX",
+            "values that a call may hold, those in others included",
+        )],
+    ),
+    (
+        "proto/src/login/key.rs",
+        &[("KEY_BYTES_MAX", "bytes of a key")],
+    ),
+    (
+        "proto/src/login/mod.rs",
+        &[("KEY_NAME_BYTES_MAX", "bytes of a key's name")],
+    ),
+    (
         "server/src/engine/registry.rs",
         &[("NAME_BYTES_MAX", "bytes of an object's name")],
     ),
     (
         "server/src/objects/mod.rs",
         &[("OPERATION_ROWS_MAX", "rows that one call reads or writes")],
+    ),
+    (
+        "server/src/objects/barrier/state.rs",
+        &[("BREAKS_MAX", "broken generations that a barrier remembers")],
+    ),
+    (
+        "server/src/engine/server_object.rs",
+        &[("LS_MAX", "objects that one `ls` returns")],
     ),
     (
         "server/src/engine/waiting.rs",
@@ -169,6 +216,10 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
                 "outcomes remembered for one lane before it gets no more credits",
             ),
             ("OUTCOME_BYTES_MAX", "the same in bytes"),
+            (
+                "RUNS_MAX",
+                "runs of acknowledged replies of one lane: a run ends where a call is unanswered",
+            ),
             (
                 "PART_ABOVE",
                 "bytes of a reply above which it travels in parts",
@@ -240,10 +291,16 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "server/src/auth/tokens.rs",
-        &[(
-            "TOKEN_LIFE",
-            "that a login is good for, unless a session goes on with it",
-        )],
+        &[
+            (
+                "TOKEN_LIFE",
+                "that a login is good for, unless a session goes on with it",
+            ),
+            (
+                "UNADOPTED_MAX",
+                "logins that no session goes on with, before the oldest is forgotten",
+            ),
+        ],
     ),
     (
         "server/src/auth/logins.rs",
@@ -264,6 +321,48 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         )],
     ),
 ];
+
+/// Limits that nobody runs into: of caches, of messages for people, of machinery.
+const INNER: &[&str] = &[
+    "ABBREVIATED_BITS_MAX",
+    "DIGITS_MAX",
+    "ENTRIES_MAX",
+    "FAILURES_MAX",
+    "PEERS_MAX",
+    "REPR_CHARS_MAX",
+    "UNLOGGED_MAX",
+    "WAITING_MAX",
+    // Known by what `place` does with a longer path.
+    "SOCKET_PATH_BYTES_MAX",
+    // As the public one of the values, for bytes that are no value yet.
+    "proto/src/count.rs::DEPTH_MAX",
+];
+
+/// Limits of the code that the page does not have. What stores are limited by is their own affair.
+pub(crate) fn unlisted(tree: &Tree) -> Vec<String> {
+    let listed: Vec<String> = LIMITS
+        .iter()
+        .flat_map(|(path, names)| names.iter().map(move |(name, _)| format!("{path}::{name}")))
+        .collect();
+    let sources = tree.0.iter().filter(|source| {
+        let path = source.path.as_str();
+        !source.is_test
+            && (path.starts_with("proto/src/") || path.starts_with("server/src/"))
+            && !path.starts_with("server/src/store/")
+    });
+    let limits = sources.flat_map(|source| {
+        let constants = source.product.split("const ").skip(1);
+        let names = constants.filter_map(|rest| rest.split_once(':').map(|(name, _)| name));
+        names
+            .filter(|name| name.ends_with("_MAX"))
+            .map(|name| format!("{}::{name}", source.path))
+    });
+    limits
+        .filter(|limit| !listed.contains(limit))
+        .filter(|limit| !INNER.iter().any(|inner| limit.ends_with(inner)))
+        .map(|limit| format!("docs/limits.md does not have {limit}"))
+        .collect()
+}
 
 /// `docs/limits.md`.
 pub(crate) fn limits(tree: &Tree) -> String {
@@ -292,8 +391,13 @@ pub(crate) fn limits(tree: &Tree) -> String {
         ),
         (
             bytes(set.value_bytes_max as u64),
-            "of one call or one reply",
+            "of one value in a call, or of one reply",
             "embedded servers only",
+        ),
+        (
+            bytes(change_bytes_max()),
+            "stored, that one call writes and answers, unless its object is in memory",
+            "by the store",
         ),
         (
             seconds(set.session_memory),
@@ -322,6 +426,12 @@ pub(crate) fn limits(tree: &Tree) -> String {
         }
     }
     page
+}
+
+fn change_bytes_max() -> u64 {
+    let maker = StoreMaker::find("memory").expect("it is in the list");
+    let store = maker.open(&StoreOptions::new("")).expect("it is empty");
+    store.limits().change_bytes_max as u64
 }
 
 /// The value of a constant, for people.

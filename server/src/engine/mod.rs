@@ -368,7 +368,7 @@ impl Engine {
 }
 
 /// Every kind that can be described, the server's own object first.
-pub(crate) fn described() -> impl Iterator<Item = &'static Kind> {
+pub fn described() -> impl Iterator<Item = &'static Kind> {
     std::iter::once(&server_object::KIND).chain(objects::KINDS.iter().copied())
 }
 
