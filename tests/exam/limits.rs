@@ -1,13 +1,13 @@
 //! A server outlives bad input: it gets a status or a refusal, memory stays bounded, and others are served on.
 
+mod connections;
+
 use crate::support::{Ended, Home, Lane, Raw, Serving, beside, framed, numbers_of};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use commonhold::{AuthKey, Code, Error};
 use commonhold_proto::login::Token;
 use commonhold_proto::{CALL_VALUES_MAX, Value, wire};
 use parking_lot::RwLockReadGuard;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -265,55 +265,6 @@ async fn calls_that_make_no_sense_are_refused() {
     }
     let unknown = raw.status("NoSuchMethod", framed(&wire::CallRequest::default()));
     assert_eq!(unknown.await, Ok(UNIMPLEMENTED));
-    victim.lives();
-}
-
-#[tokio::test]
-async fn headers_that_are_too_long_are_refused() {
-    let victim = Victim::new();
-    let mut raw = victim.enter().await;
-    let long = "h".repeat(16 << 10).parse().expect("text");
-    raw.headers.insert("x-long", long);
-    let ping = call("server", "$server", "ping", vec![]);
-    let result = raw.call(ping).await;
-    assert!(result.is_err(), "{result:?}");
-    victim.lives();
-}
-
-#[test]
-fn connections_that_say_nothing_or_half_of_it_are_closed() {
-    let victim = Victim::new();
-    let visits = ["", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\n"].map(|says| {
-        let mut socket = TcpStream::connect(&victim.serving.tcp).expect("it listens");
-        socket.write_all(says.as_bytes()).expect("it is sent");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        (says, socket)
-    });
-    for (says, mut socket) in visits {
-        let mut answer = Vec::new();
-        // A reset is an end as well; only silence is none.
-        if let Err(error) = socket.read_to_end(&mut answer) {
-            let silent = error.kind() == std::io::ErrorKind::WouldBlock;
-            assert!(!silent, "still open after {PATIENCE:?}: {says:?}");
-        }
-    }
-    victim.lives();
-}
-
-#[tokio::test]
-async fn rapid_resets_end_the_connection_or_cost_nothing() {
-    let victim = Victim::new();
-    let mut raw = victim.enter().await;
-    let mut resets = 0;
-    for _ in 0..20_000 {
-        let Ok(stream) = raw.open("Call").await else {
-            break;
-        };
-        stream.reset();
-        resets += 1;
-        tokio::task::yield_now().await;
-    }
-    assert!(resets > 0, "none was sent");
     victim.lives();
 }
 
