@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use crate::server::{TestServer, eventually};
-use commonhold::{AuthKey, Code, Durability, Error, Happened, Value};
+use commonhold::{AuthKey, Call, Code, Durability, Error, Happened, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -319,5 +319,31 @@ fn the_longest_call_that_the_client_sends_is_the_longest_that_the_server_takes()
     assert!(taken > limit - 1_000);
     assert_eq!(dict.len().unwrap(), 1);
     assert_eq!(ch.stats().reconnects, 0, "each ended the lane");
+    ch.close();
+}
+
+/// A server cannot read a frame with such a value, and would end the lane for it each time that it is sent.
+#[test]
+fn what_no_server_can_read_is_refused_before_it_is_sent() {
+    let server = TestServer::start();
+    let ch = server.options().connect_blocking().unwrap();
+    let dict = ch.object("dict", "d");
+    let nested = |depth: usize| (1..depth).fold(Value::Null, |inner, _| Value::List(vec![inner]));
+    let fits = Call::new("set", ["k".into(), nested(32)]);
+    dict.call(fits).unwrap();
+    let barrier = ch.object("barrier", "b").option("parties", nested(60));
+    let error = barrier.call(Call::new("wait", [])).unwrap_err();
+    assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+    for too_large in [nested(33), nested(60), nested(1_000)] {
+        for call in [
+            Call::new("set", ["k".into(), too_large.clone()]),
+            Call::new("set", ["k".into()]).with("value", too_large),
+        ] {
+            let error = dict.call(call).unwrap_err();
+            assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+            assert_eq!(error.happened(), Happened::No);
+        }
+    }
+    assert_eq!(ch.stats().reconnects, 0);
     ch.close();
 }
