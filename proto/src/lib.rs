@@ -7,6 +7,7 @@
 mod call;
 mod count;
 mod disk;
+mod frame;
 mod id;
 pub mod keyfile;
 pub mod login;
@@ -22,6 +23,7 @@ pub use call::{
     CALL_OVERHEAD_MAX, Call, Durability, Open, OpenOptions, Received, Reply, Target, call_bytes_max,
 };
 pub use count::CALL_VALUES_MAX;
+pub use frame::{FRAME_CALLS_MAX, FRAME_RUNS_MAX};
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
 pub use ranges::Ranges;
 pub use refusal::{Code, Refusal};

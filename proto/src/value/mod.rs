@@ -13,7 +13,7 @@ mod serde;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
 mod text;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::serde::{ConvertError, from_value, to_value};
 pub use json::JsonError;

@@ -2,6 +2,7 @@
 
 use super::{PATIENCE, Victim, call, varint};
 use bytes::{BufMut as _, BytesMut};
+use commonhold_proto::wire;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
@@ -163,6 +164,26 @@ async fn a_compressed_message_is_refused_before_it_is_large() {
             let status = raw.status(method, message.clone()).await;
             assert!(matches!(status, Ok(1..)), "{encoding} {method}: {status:?}");
         }
+    }
+    victim.lives();
+}
+
+/// Two bytes are an empty call: of a message as long as any may be, millions.
+#[tokio::test]
+async fn a_frame_of_millions_of_calls_is_refused_before_they_are_made() {
+    let victim = Victim::new();
+    let mut raw = victim.enter().await;
+    for tag in [2_u8, 3, 5] {
+        let mut lane = raw.lane().await;
+        let frame = [tag << 3 | 2, 0].repeat((2 << 20) - 10);
+        let mut message = BytesMut::new();
+        message.put_u8(0);
+        message.put_u32(u32::try_from(frame.len()).expect("it is short"));
+        message.extend_from_slice(&frame);
+        let sent = lane.stream.send_bytes(message.freeze(), false).await;
+        sent.expect("it is sent");
+        let end = lane.stream.next::<wire::ServerFrame>().await;
+        assert!(!matches!(end, Ok(Some(_))), "the lane goes on: {end:?}");
     }
     victim.lives();
 }
