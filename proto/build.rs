@@ -15,6 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(service)
         // The wire form of a value is read straight into the core type.
         .extern_path(".commonhold.v1.Value", "crate::Value")
+        // A frame is read by hand, with bounds.
+        .extern_path(".commonhold.v1.ClientFrame", "crate::frame::ClientFrame")
         // `login` writes their `Debug` without what is in them.
         .skip_debug([".commonhold.v1.ClientFinal", ".commonhold.v1.ServerFinal"])
         .bytes(".commonhold.v1.Part.data")

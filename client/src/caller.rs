@@ -49,6 +49,16 @@ enum Aim {
     Target(Target),
 }
 
+impl Aim {
+    fn options(&self) -> &[(String, Value)] {
+        match self {
+            Aim::Handle(handle) => handle.options(),
+            Aim::Target(Target::Open(open)) => &open.options.options,
+            Aim::Target(Target::Oid(_)) => &[],
+        }
+    }
+}
+
 /// What is remembered of a call while it is under way.
 pub(crate) struct Settling {
     handle: Option<Arc<Handle>>,
@@ -64,12 +74,7 @@ impl<T> Request<T> {
         repeatable: bool,
         read: Read<T>,
     ) -> Request<T> {
-        let work = call.map(|call| Work {
-            target: Aim::Handle(Arc::clone(handle)),
-            call,
-            timeout,
-            repeatable,
-        });
+        let work = Work::new(Aim::Handle(Arc::clone(handle)), call, timeout, repeatable);
         Request { work, read }
     }
 
@@ -80,16 +85,8 @@ impl<T> Request<T> {
         timeout: Option<Duration>,
         read: Read<T>,
     ) -> Request<T> {
-        let work = Work {
-            target: Aim::Target(target),
-            call,
-            timeout,
-            repeatable: false,
-        };
-        Request {
-            work: Ok(work),
-            read,
-        }
+        let work = Work::new(Aim::Target(target), Ok(call), timeout, false);
+        Request { work, read }
     }
 
     /// The call, and what makes a result of its reply.
@@ -99,6 +96,28 @@ impl<T> Request<T> {
 }
 
 impl Work {
+    /// Refuses what no server can read: it would end the lane for it, whenever it is sent.
+    fn new(
+        target: Aim,
+        call: Result<Call>,
+        timeout: Option<Duration>,
+        repeatable: bool,
+    ) -> Result<Work> {
+        let call = call?;
+        let named = call.named.iter().chain(target.options());
+        let mut values = call.arguments.iter().chain(named.map(|(_, value)| value));
+        if values.any(Value::is_too_large) {
+            let message = "a value may be nested 32 deep, and an int may have 64 KiB";
+            return Err(Refusal::new(Code::ValueTooLarge, message).into());
+        }
+        Ok(Work {
+            target,
+            call,
+            timeout,
+            repeatable,
+        })
+    }
+
     /// Its bytes, now that it is sent: by identity if that is known by now.
     pub(crate) fn into_submission(self, owner: Owner) -> (Submission, Settling) {
         let (target, handle) = match self.target {

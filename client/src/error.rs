@@ -60,12 +60,12 @@ pub enum Error {
         /// Was the call carried out?
         happened: Happened,
     },
-    /// A value does not fit the Rust type.
+    /// A value does not fit the Rust type, or a call that is to be sent again not the server any more.
     #[error("{reason}")]
     Value {
         /// What does not fit.
         reason: String,
-        /// No for an argument; yes for a reply that does not have the expected type.
+        /// No for an argument; yes for a reply that does not have the expected type; unknown for a call sent before.
         happened: Happened,
     },
     /// The client's own settings make no sense: its URL, its key file.

@@ -43,6 +43,10 @@ impl Handle {
         self.oid.store(0, Ordering::Relaxed);
     }
 
+    pub(crate) fn options(&self) -> &[(String, Value)] {
+        &self.open.options.options
+    }
+
     pub(crate) fn must_exist(&self) -> bool {
         self.open.options.exists == Some(true)
     }

@@ -1,5 +1,6 @@
 //! Calls and replies, and the way between them and their wire forms.
 
+use crate::count::{CALL_VALUES_MAX, holds_too_much};
 use crate::wire::{self, call, reply};
 use crate::{Code, Oid, Owner, Refusal, Revision, Value};
 use bytes::Bytes;
@@ -7,6 +8,15 @@ use fnv::FnvHasher;
 use prost::{DecodeError, Message as _};
 use std::hash::Hasher;
 use std::time::Duration;
+
+/// How much longer than the largest value an encoded call may be: its object, its method, its other arguments.
+pub const CALL_OVERHEAD_MAX: usize = 1 << 20;
+
+/// The longest encoded call, in parts or not, at a server whose largest value is so long. Clients send none that is
+/// longer, and servers take none.
+pub const fn call_bytes_max(value_bytes_max: usize) -> usize {
+    value_bytes_max.saturating_add(CALL_OVERHEAD_MAX)
+}
 
 /// What happens to an object's changes when the server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -273,9 +283,15 @@ impl Open {
 }
 
 impl wire::Call {
-    /// Reads the encoded form of a call that travelled in parts.
-    pub fn from_bytes(bytes: Bytes) -> Result<wire::Call, DecodeError> {
-        wire::Call::decode(bytes)
+    /// Reads the encoded form of a call that travelled in parts. The inner error is for its caller: it holds more values
+    /// than one call may.
+    pub fn from_bytes(bytes: Bytes) -> Result<Result<wire::Call, Refusal>, DecodeError> {
+        if holds_too_much(&bytes)? {
+            let message =
+                format!("a call may hold {CALL_VALUES_MAX} values, those in others included");
+            return Ok(Err(Refusal::new(Code::ValueTooLarge, message)));
+        }
+        wire::Call::decode(bytes).map(Ok)
     }
 }
 

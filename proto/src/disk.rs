@@ -323,10 +323,11 @@ impl Outcome {
     }
 }
 
-/// The largest part of a stored form that is not values: what [`Change::weight`] adds for each row and change.
-const OVERHEAD: usize = 48;
-
 impl Change {
+    /// The largest part of a stored form that is not keys and values, of a row, a call or the change itself: what
+    /// [`Change::weight`] adds for each.
+    pub const OVERHEAD: usize = 48;
+
     /// About how many bytes the stored form takes: what limits count while the change waits for the store.
     pub fn weight(&self) -> usize {
         let rows = self
@@ -334,9 +335,9 @@ impl Change {
             .iter()
             .flat_map(|part| &part.rows)
             .map(|row| match row {
-                Row::Put { key, value, .. } => OVERHEAD + key.0.len() + value.size(),
-                row => OVERHEAD + row.key().0.len(),
+                Row::Put { key, value, .. } => Self::OVERHEAD + key.0.len() + value.size(),
+                row => Self::OVERHEAD + row.key().0.len(),
             });
-        OVERHEAD + rows.sum::<usize>()
+        Self::OVERHEAD + rows.sum::<usize>()
     }
 }

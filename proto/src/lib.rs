@@ -5,19 +5,27 @@
 //! and clients must agree on before they speak. This crate does no I/O, but for [`keyfile`].
 
 mod call;
+mod count;
 mod disk;
+mod frame;
 mod id;
 pub mod keyfile;
 pub mod login;
 pub mod place;
+mod ranges;
 mod refusal;
 mod row;
 pub mod url;
 pub mod value;
 pub mod wire;
 
-pub use call::{Call, Durability, Open, OpenOptions, Received, Reply, Target};
+pub use call::{
+    CALL_OVERHEAD_MAX, Call, Durability, Open, OpenOptions, Received, Reply, Target, call_bytes_max,
+};
+pub use count::CALL_VALUES_MAX;
+pub use frame::{FRAME_CALLS_MAX, FRAME_RUNS_MAX};
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
+pub use ranges::Ranges;
 pub use refusal::{Code, Refusal};
 pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows};
 pub use value::{Opaque, Reference, Value};

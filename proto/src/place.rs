@@ -46,7 +46,7 @@ pub fn data_folder(env: Environment) -> PathBuf {
 /// The Unix socket of the server that has its data there.
 ///
 /// A path that is too long for a socket is replaced by one in a folder of its own under `/tmp`, whose name is made from
-/// it. Whoever listens there makes the folder with mode 0700, and refuses one that is another user's.
+/// it. Whoever listens there makes the folder with mode 0700, and refuses one that others own or can enter.
 pub fn socket(env: Environment, data: &Path) -> PathBuf {
     let by_default = || data == Path::new(SYSTEM_DATA) && data_folder(env) == data;
     let path = by_systemd(env, "RUNTIME_DIRECTORY")
@@ -60,6 +60,13 @@ pub fn socket(env: Environment, data: &Path) -> PathBuf {
     let mut hash = fnv::FnvHasher::default();
     hash.write(path.as_os_str().as_bytes());
     PathBuf::from(format!("/tmp/{FOLDER}-{:016x}", hash.finish())).join(SOCKET)
+}
+
+/// Is this the kind of folder that [`socket`] names where a path is too long?
+pub fn is_fallback(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(OsStr::to_str);
+    let named = name.and_then(|name| name.strip_prefix(FOLDER));
+    folder.parent() == Some(Path::new("/tmp")) && named.is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// The file that holds the key.
@@ -218,6 +225,8 @@ mod tests {
         let deep = format!("{fits}d");
         let short = socket(&none, Path::new(&deep));
         assert!(short.starts_with("/tmp") && short.ends_with("commonhold.sock"));
+        assert!(is_fallback(short.parent().expect("a folder")));
+        assert!(!is_fallback(Path::new("/tmp/commonholder")));
         assert_eq!(short, socket(&none, Path::new(&deep)));
         assert_ne!(short, socket(&none, Path::new(&format!("{deep}d"))));
     }

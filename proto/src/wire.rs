@@ -11,6 +11,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/commonhold.v1.rs"));
 }
 
+pub use crate::frame::ClientFrame;
 pub use generated::*;
 
 /// The compiled descriptors of the protocol, for reflection.

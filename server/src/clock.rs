@@ -109,6 +109,23 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
+/// A clock that panics once it is told to.
+#[cfg(test)]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FailingTime(pub(crate) std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+#[cfg(test)]
+impl TimeSource for FailingTime {
+    fn monotonic(&self) -> Duration {
+        assert!(!self.0.load(Ordering::Relaxed), "the clock fails");
+        Duration::ZERO
+    }
+
+    fn wall_ms(&self) -> u64 {
+        1_000_000
+    }
+}
+
 impl TimeSource for std::sync::Arc<ManualTime> {
     fn monotonic(&self) -> Duration {
         self.as_ref().monotonic()

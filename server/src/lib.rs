@@ -9,5 +9,5 @@ pub mod store;
 mod transport;
 
 pub use auth::Keys;
-pub use engine::Limits;
+pub use engine::{Limits, described};
 pub use transport::{Config, Listen, Listening, Server, StartError};

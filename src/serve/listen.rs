@@ -1,23 +1,17 @@
-//! Addresses to listen on, and the folders that they need.
+//! Addresses to listen on, and the folder of the data.
 
 use crate::failure::Failure;
 use commonhold_proto::url::Url;
 use commonhold_server::Listen;
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::net::ToSocketAddrs as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-/// The server's form of an address. Makes the folder of a socket.
+/// The server's form of an address.
 pub(super) fn prepare(url: &Url) -> Result<Listen, Failure> {
     match url {
-        Url::Unix(path) => {
-            if let Some(folder) = path.parent() {
-                private_folder(folder)?;
-                own_fallback(folder)?;
-            }
-            Ok(Listen::Unix(path.clone()))
-        }
+        Url::Unix(path) => Ok(Listen::Unix(path.clone())),
         Url::Tcp(authority) => {
             let found = (authority.host.as_str(), authority.port).to_socket_addrs();
             let mut addresses = found
@@ -41,39 +35,9 @@ pub(super) fn private_folder(folder: &Path) -> Result<(), Failure> {
     made.map_err(|error| Failure::system(format!("cannot make {}", folder.display()), &error))
 }
 
-/// Where a path is too long for a socket, the socket lies in a folder under `/tmp`, whose name anyone can work out: it
-/// must be ours.
-fn own_fallback(folder: &Path) -> Result<(), Failure> {
-    if folder.parent() != Some(Path::new("/tmp")) {
-        return Ok(());
-    }
-    let there = fs::symlink_metadata(folder)
-        .map_err(|error| Failure::system(format!("cannot read {}", folder.display()), &error))?;
-    let ours = there.is_dir() && there.uid() == rustix::process::geteuid().as_raw();
-    if ours && there.mode() & 0o022 == 0 {
-        return Ok(());
-    }
-    Err(Failure::refused(format!(
-        "{} is not a folder that only this user can write to: no socket is made there",
-        folder.display()
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_socket_brings_its_folder() {
-        let temp = tempfile::tempdir().expect("a temp folder");
-        let path = temp.path().join("run/user/x.sock");
-        let listen = prepare(&Url::Unix(path.clone())).expect("it is made");
-        assert_eq!(listen, Listen::Unix(path.clone()));
-        let mode = fs::metadata(path.parent().expect("a folder"))
-            .expect("it is there")
-            .mode();
-        assert_eq!(mode & 0o777, 0o700);
-    }
 
     #[test]
     fn a_host_is_looked_up() {

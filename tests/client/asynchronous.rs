@@ -1,7 +1,7 @@
 //! The async client.
 
 use crate::server::TestServer;
-use commonhold::{AuthKey, Client, Error, Result};
+use commonhold::{AuthKey, Client, Code, Error, Happened, Result};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -107,6 +107,37 @@ async fn a_heartbeat_client_that_computes_nothing_keeps_its_lease() -> Result<()
     // Its lease would have ended, and broken the barrier, long before.
     assert!(ended.code().is_some(), "{ended}");
     assert_eq!(ch.lease_losses(), 0);
+    ch.close().await;
+    Ok(())
+}
+
+/// Pipelined: what is too long is refused alone, and the calls around it are answered on the same connection.
+#[tokio::test]
+async fn of_calls_under_way_only_the_one_that_is_too_long_is_refused() -> Result<()> {
+    let limits = commonhold_server::Limits {
+        value_bytes_max: 1 << 10,
+        ..commonhold_server::Limits::default()
+    };
+    let server = TestServer::with(limits);
+    let ch = server.options().connect().await?;
+    let mut calls = Vec::new();
+    for length in [10, 2 << 20, 10, 3 << 20, 10] {
+        let dict = ch.dict::<String, String>("d");
+        let call = async move { dict.set(&length.to_string(), "v".repeat(length)).await };
+        calls.push((length, tokio::spawn(call)));
+    }
+    for (length, call) in calls {
+        match call.await.expect("no panic") {
+            Ok(()) => assert_eq!(length, 10),
+            Err(error) => {
+                assert!(length > 10, "{error}");
+                assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+                assert_eq!(error.happened(), Happened::No);
+                assert!(!error.is_retryable());
+            }
+        }
+    }
+    assert_eq!(ch.stats().reconnects, 0);
     ch.close().await;
     Ok(())
 }

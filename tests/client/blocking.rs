@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use crate::server::{TestServer, eventually};
-use commonhold::{AuthKey, Code, Durability, Error, Happened, Value};
+use commonhold::{AuthKey, Call, Code, Durability, Error, Happened, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -289,4 +289,61 @@ fn lanes_share_a_session_and_the_last_one_says_goodbye() {
     drop(ch);
     assert_eq!(other.counter("n").increment(1).call().unwrap(), 3);
     other.close();
+}
+
+#[test]
+fn the_longest_call_that_the_client_sends_is_the_longest_that_the_server_takes() {
+    let limits = commonhold_server::Limits {
+        value_bytes_max: 1 << 10,
+        ..commonhold_server::Limits::default()
+    };
+    let server = TestServer::with(limits);
+    let ch = server.options().connect_blocking().unwrap();
+    let dict = ch.dict::<String, String>("d");
+    dict.set("k", "v".into()).unwrap();
+    let limit = commonhold_proto::call_bytes_max(1 << 10);
+    // Around the limit, whatever the rest of the call takes.
+    let (mut taken, mut refused) = (limit - 1_000, limit);
+    while taken + 1 < refused {
+        let length = taken.midpoint(refused);
+        match dict.set("k", "v".repeat(length)) {
+            Ok(()) => taken = length,
+            Err(error) => {
+                assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+                assert_eq!(error.happened(), Happened::No);
+                assert!(!error.is_retryable());
+                refused = length;
+            }
+        }
+    }
+    assert!(taken > limit - 1_000);
+    assert_eq!(dict.len().unwrap(), 1);
+    assert_eq!(ch.stats().reconnects, 0, "each ended the lane");
+    ch.close();
+}
+
+/// A server cannot read a frame with such a value, and would end the lane for it each time that it is sent.
+#[test]
+fn what_no_server_can_read_is_refused_before_it_is_sent() {
+    let server = TestServer::start();
+    let ch = server.options().connect_blocking().unwrap();
+    let dict = ch.object("dict", "d");
+    let nested = |depth: usize| (1..depth).fold(Value::Null, |inner, _| Value::List(vec![inner]));
+    let fits = Call::new("set", ["k".into(), nested(32)]);
+    dict.call(fits).unwrap();
+    let barrier = ch.object("barrier", "b").option("parties", nested(60));
+    let error = barrier.call(Call::new("wait", [])).unwrap_err();
+    assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+    for too_large in [nested(33), nested(60), nested(1_000)] {
+        for call in [
+            Call::new("set", ["k".into(), too_large.clone()]),
+            Call::new("set", ["k".into()]).with("value", too_large),
+        ] {
+            let error = dict.call(call).unwrap_err();
+            assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+            assert_eq!(error.happened(), Happened::No);
+        }
+    }
+    assert_eq!(ch.stats().reconnects, 0);
+    ch.close();
 }

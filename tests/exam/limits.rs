@@ -1,13 +1,13 @@
 //! A server outlives bad input: it gets a status or a refusal, memory stays bounded, and others are served on.
 
+mod connections;
+
 use crate::support::{Ended, Home, Lane, Raw, Serving, beside, framed, numbers_of};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use commonhold::{AuthKey, Code, Error};
 use commonhold_proto::login::Token;
-use commonhold_proto::{Value, wire};
+use commonhold_proto::{CALL_VALUES_MAX, Value, wire};
 use parking_lot::RwLockReadGuard;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -161,6 +161,44 @@ async fn a_value_that_is_nested_too_deeply_is_refused() {
     victim.lives();
 }
 
+/// Two bytes are an empty value, which takes twenty times as many in memory.
+#[tokio::test]
+async fn a_call_of_too_many_values_is_refused_and_its_lane_goes_on() {
+    let victim = Victim::new();
+    let mut raw = victim.enter().await;
+    let mut lane = raw.lane().await;
+    let mut set = call("dict", "d", "set", vec!["k".into()]);
+    set.sequence = 1;
+    let mut whole = prost::Message::encode_to_vec(&set);
+    let items = [0x0a, 0].repeat(CALL_VALUES_MAX + 1);
+    let mut list = Vec::new();
+    field(&mut list, 8, &items);
+    field(&mut whole, 5, &list);
+    let mut pieces = whole.chunks(64 << 10).peekable();
+    while let Some(piece) = pieces.next() {
+        let part = wire::Part {
+            sequence: 1,
+            data: Bytes::copy_from_slice(piece),
+            last: pieces.peek().is_none(),
+        };
+        let frame = wire::ClientFrame {
+            parts: vec![part],
+            ..wire::ClientFrame::default()
+        };
+        lane.stream.send(&frame).await.expect("it is sent");
+    }
+    let reply = take_reply(&mut lane).await;
+    assert_eq!(refused(reply), Some(Code::ValueTooLarge));
+    let next = wire::ClientFrame {
+        calls: vec![increment(2)],
+        ..wire::ClientFrame::default()
+    };
+    lane.stream.send(&next).await.expect("it is sent");
+    let reply = take_reply(&mut lane).await;
+    assert_eq!((reply.sequence, refused(reply)), (2, None));
+    victim.lives();
+}
+
 /// A list in a list in a list, in wire form.
 fn nested(depth: usize) -> Vec<u8> {
     // Built from the inside, backwards, since each length stands before what it measures.
@@ -192,6 +230,12 @@ fn varint(out: &mut Vec<u8>, mut number: usize) {
     out.push(u8::try_from(number).expect("7 bits"));
 }
 
+/// A dict with two keys that are one.
+fn twice() -> Value {
+    let keys = [Value::from(1), Value::from(1.0)];
+    Value::Dict(keys.map(|key| (key, Value::Null)).to_vec())
+}
+
 #[tokio::test]
 async fn calls_that_make_no_sense_are_refused() {
     let victim = Victim::new();
@@ -205,6 +249,7 @@ async fn calls_that_make_no_sense_are_refused() {
         call("dict", "d", "increment", vec!["k".into(), "one".into()]),
         call("dict", "d", "set", vec![Value::List(vec![]), 1.into()]),
         call("counter", "c", "increment", vec![Value::Null]),
+        call("dict", "d", "set", vec!["k".into(), twice()]),
         call("barrier", "b", "wait", vec![]),
         call("dict", "d", "no such method", vec![]),
         call("dict", "d", &long, vec![]),
@@ -220,55 +265,6 @@ async fn calls_that_make_no_sense_are_refused() {
     }
     let unknown = raw.status("NoSuchMethod", framed(&wire::CallRequest::default()));
     assert_eq!(unknown.await, Ok(UNIMPLEMENTED));
-    victim.lives();
-}
-
-#[tokio::test]
-async fn headers_that_are_too_long_are_refused() {
-    let victim = Victim::new();
-    let mut raw = victim.enter().await;
-    let long = "h".repeat(16 << 10).parse().expect("text");
-    raw.headers.insert("x-long", long);
-    let ping = call("server", "$server", "ping", vec![]);
-    let result = raw.call(ping).await;
-    assert!(result.is_err(), "{result:?}");
-    victim.lives();
-}
-
-#[test]
-fn connections_that_say_nothing_or_half_of_it_are_closed() {
-    let victim = Victim::new();
-    let visits = ["", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\n"].map(|says| {
-        let mut socket = TcpStream::connect(&victim.serving.tcp).expect("it listens");
-        socket.write_all(says.as_bytes()).expect("it is sent");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        (says, socket)
-    });
-    for (says, mut socket) in visits {
-        let mut answer = Vec::new();
-        // A reset is an end as well; only silence is none.
-        if let Err(error) = socket.read_to_end(&mut answer) {
-            let silent = error.kind() == std::io::ErrorKind::WouldBlock;
-            assert!(!silent, "still open after {PATIENCE:?}: {says:?}");
-        }
-    }
-    victim.lives();
-}
-
-#[tokio::test]
-async fn rapid_resets_end_the_connection_or_cost_nothing() {
-    let victim = Victim::new();
-    let mut raw = victim.enter().await;
-    let mut resets = 0;
-    for _ in 0..20_000 {
-        let Ok(stream) = raw.open("Call").await else {
-            break;
-        };
-        stream.reset();
-        resets += 1;
-        tokio::task::yield_now().await;
-    }
-    assert!(resets > 0, "none was sent");
     victim.lives();
 }
 
@@ -297,11 +293,24 @@ async fn spend(lane: &mut Lane, last: &mut u64) -> u32 {
 }
 
 async fn take_frame(lane: &mut Lane) -> usize {
+    take_replies(lane).await.len()
+}
+
+async fn take_replies(lane: &mut Lane) -> Vec<wire::Reply> {
     let frame = timeout(PATIENCE, lane.stream.next::<wire::ServerFrame>()).await;
     let frame = frame.expect("in time").expect("a frame");
     let frame = frame.expect("the lane goes on");
     lane.credits += frame.credits;
-    frame.replies.len()
+    frame.replies
+}
+
+/// The reply to the only call that is under way.
+async fn take_reply(lane: &mut Lane) -> wire::Reply {
+    loop {
+        if let Some(reply) = take_replies(lane).await.pop() {
+            return reply;
+        }
+    }
 }
 
 #[tokio::test]

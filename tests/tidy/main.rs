@@ -2,6 +2,7 @@
 //! the generated pages are what the code says.
 
 mod invariants;
+mod limits;
 mod pages;
 mod papers;
 mod planted;
@@ -84,7 +85,12 @@ fn the_page_of_kinds_is_what_the_method_tables_say() {
 
 #[test]
 fn the_page_of_limits_is_what_the_code_says() {
-    pages::check("docs/limits.md", &pages::limits(&Tree::load()));
+    pages::check("docs/limits.md", &limits::page(&Tree::load()));
+}
+
+#[test]
+fn every_limit_is_on_the_page_of_limits() {
+    check_nothing(&limits::unlisted(&Tree::load()));
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! The pages of `docs/` that are made from the code. `COMMONHOLD_GOLDEN=write cargo test --test tidy` writes them anew.
 
-use crate::source::{Source, Tree, root};
-use commonhold_server::Limits;
-use commonhold_server::objects::{Access, KINDS, Kind, Method, Parameter};
+use crate::source::root;
+use commonhold_server::described;
+use commonhold_server::objects::{Access, Kind, Method, Parameter};
 use commonhold_server::store::STORES;
 use std::fmt::Write as _;
-use std::time::Duration;
 use std::{env, fs};
 
 /// Compares a page with what it should be, or writes it if that was asked for.
@@ -30,13 +29,14 @@ pub(crate) fn check(path: &str, expected: &str) {
 pub(crate) fn kinds() -> String {
     let mut page = String::from(
         "# Kinds and their methods\n\n\
-         This page is made from the method tables in `server/src/objects`; the server says the same in `Describe`.\n\n\
+         This page is made from the method tables in `server/src/objects`, and that of the server's own object, which\n\
+         is there from the beginning; the server says the same in `Describe`.\n\n\
          - A parameter in brackets may be left out. Arguments are given by place or by name.\n\
          - *reads*: changes nothing, and creates nothing if the object is absent.\n\
          - *waits*: the call may wait; its time-out says how long.\n\
          - *shrinking*: only takes away, so it goes on when the disk is full.\n",
     );
-    for kind in KINDS {
+    for kind in described() {
         write_kind(&mut page, kind).expect("a string grows");
     }
     page
@@ -107,7 +107,7 @@ pub(crate) fn undocumented() -> Vec<String> {
             complaints.push(format!("{what}: {doc:?} is no sentence"));
         }
     };
-    for kind in KINDS {
+    for kind in described() {
         sentence(format!("kind {}", kind.name), kind.doc);
         for method in kind.methods {
             sentence(format!("method {}.{}", kind.name, method.name), method.doc);
@@ -118,266 +118,12 @@ pub(crate) fn undocumented() -> Vec<String> {
             complaints.push(format!("store {}: no line", store.name));
         }
     }
-    let of_methods = KINDS
-        .iter()
-        .flat_map(|kind| kind.methods.iter().flat_map(|method| method.parameters));
-    let options = KINDS.iter().flat_map(|kind| kind.options);
+    let of_methods =
+        described().flat_map(|kind| kind.methods.iter().flat_map(|method| method.parameters));
+    let options = described().flat_map(|kind| kind.options);
     let parameters = of_methods
         .chain(options)
         .filter(|parameter| parameter.doc.is_empty());
     complaints.extend(parameters.map(|parameter| format!("parameter {}: no line", parameter.name)));
     complaints
-}
-
-/// Every limit that a user can run into: where it stands, its name there, what it limits.
-const LIMITS: &[(&str, &[(&str, &str)])] = &[
-    (
-        "server/src/engine/registry.rs",
-        &[("NAME_BYTES_MAX", "bytes of an object's name")],
-    ),
-    (
-        "server/src/objects/mod.rs",
-        &[("OPERATION_ROWS_MAX", "rows that one call reads or writes")],
-    ),
-    (
-        "server/src/engine/waiting.rs",
-        &[("ANY_MAX", "calls that wait for any change of one object")],
-    ),
-    (
-        "server/src/engine/mod.rs",
-        &[(
-            "PENDING_BYTES_MAX",
-            "bytes of changes that wait for the store before calls are read no further",
-        )],
-    ),
-    (
-        "server/src/session/mod.rs",
-        &[
-            ("LANES_MAX", "lanes of one session"),
-            ("PARKED_MAX", "calls of one session that wait"),
-        ],
-    ),
-    (
-        "server/src/session/lane.rs",
-        &[
-            (
-                "CREDITS",
-                "calls under way on one lane, those that wait not counted",
-            ),
-            (
-                "OUTCOMES_MAX",
-                "outcomes remembered for one lane before it gets no more credits",
-            ),
-            ("OUTCOME_BYTES_MAX", "the same in bytes"),
-            (
-                "PART_ABOVE",
-                "bytes of a reply above which it travels in parts",
-            ),
-            (
-                "OUTGOING_BYTES_MAX",
-                "bytes of replies waiting on one lane, one large one not counted, before it begins no more calls",
-            ),
-        ],
-    ),
-    (
-        "server/src/transport/lane.rs",
-        &[
-            (
-                "STAGED_BYTES_MAX",
-                "bytes of calls arriving in parts on one lane",
-            ),
-            (
-                "STAGED_BYTES_SERVER_MAX",
-                "bytes of calls arriving in parts on one server",
-            ),
-        ],
-    ),
-    (
-        "server/src/transport/serve.rs",
-        &[
-            ("CONNECTIONS_MAX", "connections of one server"),
-            ("STREAMS_MAX", "HTTP/2 streams of one connection"),
-            ("RESETS_MAX", "HTTP/2 resets of one connection"),
-            ("HEADERS_MAX", "bytes of an HTTP/2 header list"),
-            (
-                "STREAM_WINDOW",
-                "bytes under way to the server on one stream",
-            ),
-            (
-                "CONNECTION_WINDOW",
-                "bytes under way to the server on one connection",
-            ),
-            (
-                "MESSAGE_MAX",
-                "bytes of one gRPC message; larger values travel in parts",
-            ),
-            ("DRAIN", "for connections to finish when the server ends"),
-        ],
-    ),
-    (
-        "server/src/transport/unary.rs",
-        &[("TIMEOUT", "that a single call waits if it does not say")],
-    ),
-    (
-        "server/src/transport/visitor.rs",
-        &[
-            (
-                "VISITORS_MAX",
-                "connections of one address that have not logged in",
-            ),
-            ("LOGIN_TIME", "for a connection to log in"),
-        ],
-    ),
-    (
-        "server/src/auth/throttle.rs",
-        &[
-            (
-                "FREE",
-                "failed logins of one user or address a minute before answers are delayed",
-            ),
-            ("DELAY_MAX", "that the answer to a login is delayed at most"),
-        ],
-    ),
-    (
-        "server/src/auth/tokens.rs",
-        &[(
-            "TOKEN_LIFE",
-            "that a login is good for, unless a session goes on with it",
-        )],
-    ),
-    (
-        "server/src/auth/logins.rs",
-        &[
-            ("HANDSHAKES_MAX", "logins under way on one server"),
-            (
-                "HANDSHAKES_CONNECTION_MAX",
-                "logins under way on one connection",
-            ),
-            ("HANDSHAKE_LIFE", "for the second step of a login"),
-        ],
-    ),
-    (
-        "server/src/store/watch.rs",
-        &[(
-            "WRITE_TIME_MAX",
-            "that one write of the store may take before the server gives it up",
-        )],
-    ),
-];
-
-/// `docs/limits.md`.
-pub(crate) fn limits(tree: &Tree) -> String {
-    let set = Limits::default();
-    let seconds = |time: Duration| format!("{} s", time.as_secs());
-    let settings = [
-        (
-            seconds(set.grace),
-            "from a broken connection to the end of what its client holds",
-            "`--grace`",
-        ),
-        (
-            seconds(set.term),
-            "of silence, or of absence after a restart, to the end of what a client holds",
-            "`--term`",
-        ),
-        (
-            bytes(set.disk_reserve),
-            "free on the disk below which nothing is added",
-            "`--disk-reserve`",
-        ),
-        (
-            bytes(set.checkpoint_log_bytes),
-            "of log, and at least as many as the live state has, before a checkpoint is taken",
-            "`--checkpoint-log-bytes`, for tests",
-        ),
-        (
-            bytes(set.value_bytes_max as u64),
-            "of one call or one reply",
-            "embedded servers only",
-        ),
-        (
-            seconds(set.session_memory),
-            "that a session is remembered after its last lane",
-            "embedded servers only",
-        ),
-        (
-            thousands(set.sessions_max as u64),
-            "sessions known at a time",
-            "embedded servers only",
-        ),
-    ];
-    let mut page = String::from(
-        "# Limits\n\nThis page is made from the code.\n\n## What can be set\n\n| default | what | how |\n|---|---|---|\n",
-    );
-    for (value, what, how) in settings {
-        writeln!(page, "| {value} | {what} | {how} |").expect("a string grows");
-    }
-    page.push_str("\n## What is fixed\n\n| limit | what | where |\n|---|---|---|\n");
-    for (path, names) in LIMITS {
-        let source = tree.0.iter().find(|source| source.path == *path);
-        let source = source.unwrap_or_else(|| panic!("{path} is there"));
-        for (name, what) in *names {
-            let value = constant(source, name);
-            writeln!(page, "| {value} | {what} | `{path}::{name}` |").expect("a string grows");
-        }
-    }
-    page
-}
-
-/// The value of a constant, for people.
-fn constant(source: &Source, name: &str) -> String {
-    let start = format!("const {name}: ");
-    let at = source
-        .product
-        .find(&start)
-        .unwrap_or_else(|| panic!("{} has {name}", source.path));
-    let (declared, _) = source.product[at..]
-        .split_once(';')
-        .expect("a constant ends");
-    let (_, value) = declared.split_once(" = ").expect("a constant has a value");
-    let plain = value.replace('_', "");
-    if let Some((unit, number)) = plain
-        .trim()
-        .strip_prefix("Duration::from")
-        .and_then(|rest| rest.split_once('('))
-    {
-        let unit = match unit {
-            "secs" => "s",
-            "millis" => "ms",
-            "mins" => "min",
-            "hours" => "h",
-            other => panic!("{name} is a time in {other}"),
-        };
-        return format!("{} {unit}", number.trim_end_matches(')'));
-    }
-    let number = |text: &str| {
-        let digits = text.trim().trim_end_matches(" as u64");
-        digits
-            .parse::<u64>()
-            .unwrap_or_else(|_| panic!("{name} = {value}"))
-    };
-    match plain.split_once("<<") {
-        Some((number_of, shift)) => bytes(number(number_of) << number(shift)),
-        None => thousands(number(&plain)),
-    }
-}
-
-fn bytes(count: u64) -> String {
-    match count {
-        count if count.is_multiple_of(1 << 20) => format!("{} MiB", count >> 20),
-        count if count.is_multiple_of(1 << 10) => format!("{} KiB", count >> 10),
-        count => thousands(count),
-    }
-}
-
-fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

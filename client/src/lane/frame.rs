@@ -86,7 +86,8 @@ pub(crate) fn whole_call(sequence: u64, body: &[u8], timeout: Option<Duration>) 
     buffer.freeze()
 }
 
-fn call_len(sequence: u64, body: &[u8], timeout: Option<Duration>) -> usize {
+/// How long that is.
+pub(crate) fn call_len(sequence: u64, body: &[u8], timeout: Option<Duration>) -> usize {
     let number = |tag, number| key_len(tag) + encoded_len_varint(number);
     number(CALL_SEQUENCE, sequence)
         + body.len()

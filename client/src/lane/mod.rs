@@ -6,18 +6,17 @@
 
 mod frame;
 mod parts;
-mod ranges;
 mod send;
 
 pub(crate) use frame::PREFIX;
+use frame::call_len;
 
 use crate::error::{Error, Happened, Result};
 use crate::stats::Stats;
 use bytes::Bytes;
-use commonhold_proto::{Reply, wire};
+use commonhold_proto::{Code, Ranges, Refusal, Reply, call_bytes_max, wire};
 use parts::{Incoming, Outgoing};
 use prost::Message as _;
-use ranges::Ranges;
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -49,6 +48,8 @@ pub(crate) struct Lane {
     outgoing: Outgoing,
     incoming: Incoming,
     reply_bytes_max: usize,
+    /// The longest encoded call that the server takes.
+    call_bytes_max: usize,
     /// Calls whose cancellation is to be sent.
     cancels: Vec<u64>,
     /// Calls to acknowledge once the cancellations are sent: they must arrive in this order.
@@ -120,13 +121,17 @@ impl Lane {
         let deadline = submission
             .timeout
             .and_then(|timeout| now.checked_add(timeout));
-        let entry = Entry {
+        let mut entry = Entry {
             submission,
             deadline,
             sent: false,
             stage: Stage::Queued,
             waker: None,
         };
+        // Without a connection nobody knows what the next one takes.
+        if self.connected {
+            entry.refuse_above(self.call_bytes_max, self.last);
+        }
         self.calls.insert(self.last, entry);
         self.queue.push_back(self.last);
         self.last
@@ -202,9 +207,12 @@ impl Lane {
         self.connected = true;
         self.connections += 1;
         self.credits = welcome.credits.into();
-        self.reply_bytes_max = usize::try_from(welcome.value_bytes_max)
-            .unwrap_or(usize::MAX)
-            .saturating_add(REPLY_OVERHEAD);
+        let value_bytes_max = usize::try_from(welcome.value_bytes_max).unwrap_or(usize::MAX);
+        self.reply_bytes_max = value_bytes_max.saturating_add(REPLY_OVERHEAD);
+        self.call_bytes_max = call_bytes_max(value_bytes_max);
+        for (sequence, entry) in &mut self.calls {
+            entry.refuse_above(self.call_bytes_max, *sequence);
+        }
         self.queue = self.unanswered().collect();
         if std::mem::take(&mut self.unnamed) {
             self.unsent = self.acknowledged.clone();
@@ -234,7 +242,7 @@ impl Lane {
         let mut next = 1;
         for sequence in self.calls.keys().copied().chain([self.last + 1]) {
             if next < sequence {
-                self.acknowledged.append(next, sequence - 1);
+                self.acknowledged.insert(next, sequence - 1);
             }
             next = sequence + 1;
         }
@@ -433,13 +441,34 @@ impl Lane {
     }
 
     fn acknowledge(&mut self, sequence: u64) {
-        self.acknowledged.insert(sequence);
-        self.unsent.insert(sequence);
+        self.acknowledged.insert(sequence, sequence);
+        self.unsent.insert(sequence, sequence);
         self.unsent_count += 1;
     }
 }
 
 impl Entry {
+    /// Ends a call that the server would end the lane for, before it is sent.
+    fn refuse_above(&mut self, bytes_max: usize, sequence: u64) {
+        let Submission { body, timeout, .. } = &self.submission;
+        let bytes = call_len(sequence, body, *timeout);
+        if !matches!(self.stage, Stage::Queued) || bytes <= bytes_max {
+            return;
+        }
+        let message = format!(
+            "the call takes {bytes} bytes, and the server takes at most {bytes_max}: send less at a time"
+        );
+        // A server with another limit may have taken it: what became of it cannot be asked any more.
+        self.answer(Err(if self.sent {
+            Error::Value {
+                reason: message,
+                happened: Happened::Unknown,
+            }
+        } else {
+            Refusal::new(Code::ValueTooLarge, message).into()
+        }));
+    }
+
     fn answer(&mut self, result: Result<Reply>) {
         self.stage = Stage::Answered(result);
         if let Some(waker) = self.waker.take() {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const CREDITS: u32 = 4;
+pub(super) const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// Executes calls, remembers outcomes, and panics wherever a lane breaks the protocol.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(super) struct Model {
     sum: i64,
     credits: u32,
     staged: BTreeMap<u64, Vec<u8>>,
+    /// The length of the longest call in parts.
+    pub(super) longest: usize,
     replies: VecDeque<wire::Reply>,
     pub(super) goodbye: bool,
 }
@@ -30,7 +33,7 @@ impl Model {
         self.acknowledge(acknowledged);
         wire::Welcome {
             credits: CREDITS,
-            value_bytes_max: 1 << 20,
+            value_bytes_max: VALUE_BYTES_MAX as u64,
             ..wire::Welcome::default()
         }
     }
@@ -52,6 +55,8 @@ impl Model {
         for part in frame.parts {
             let staged = self.staged.entry(part.sequence).or_default();
             staged.extend(part.data);
+            self.longest = self.longest.max(staged.len());
+            assert!(self.longest <= call_bytes_max(VALUE_BYTES_MAX), "too long");
             if part.last {
                 let whole = self.staged.remove(&part.sequence).expect("it is there");
                 self.call(&wire::Call::decode(&whole[..]).expect("a call"));

@@ -1,7 +1,7 @@
 //! What a lane promises, against a model of a server.
 
 use super::frame::PREFIX;
-use super::model::{Model, Step, World, step, submission};
+use super::model::{Model, Step, VALUE_BYTES_MAX, World, step, submission};
 use super::*;
 use commonhold_proto::Refusal;
 use proptest::prelude::*;
@@ -287,4 +287,62 @@ fn a_call_dropped_after_its_reply_came_is_cancelled_before_it_is_acknowledged() 
         }]
     );
     assert_eq!(frames.len(), 2);
+}
+
+/// A call whose encoded form is so long.
+fn call_of(bytes: usize) -> Submission {
+    // The number takes two bytes, and lengths are as long from one to two MiB.
+    let rest = submission(1 << 20, 0).body.len() + 2 - (1 << 20);
+    submission(bytes - rest, 0)
+}
+
+#[test]
+fn a_call_that_the_server_does_not_take_is_refused_before_it_is_sent() {
+    let mut world = World::new();
+    let limit = call_bytes_max(VALUE_BYTES_MAX);
+    let largest = world.lane.submit(call_of(limit), world.now);
+    let above = world.lane.submit(call_of(limit + 1), world.now);
+    let Poll::Ready(Err(error)) = world.poll(above) else {
+        panic!("it is refused");
+    };
+    assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+    assert_eq!(error.happened(), Happened::No);
+    assert!(!error.is_retryable());
+    world.settle();
+    assert_eq!(world.model.executed, [largest].into());
+    assert_eq!(world.model.longest, limit);
+}
+
+#[test]
+fn a_call_from_before_the_welcome_is_measured_by_it() {
+    let mut world = World::new();
+    world.lane.disconnected();
+    let limit = call_bytes_max(VALUE_BYTES_MAX);
+    let above = world.lane.submit(call_of(limit + 1), world.now);
+    assert!(world.poll(above).is_pending());
+    world.lane.connected(&world.model.connect(&[]));
+    let Poll::Ready(Err(error)) = world.poll(above) else {
+        panic!("it is refused");
+    };
+    assert_eq!(error.code(), Some(Code::ValueTooLarge), "{error}");
+    assert!(!world.lane.wants_connection());
+}
+
+#[test]
+fn of_a_call_that_was_sent_to_a_server_with_a_higher_limit_nobody_knows_more() {
+    let mut world = World::new();
+    let sent = world
+        .lane
+        .submit(call_of(call_bytes_max(VALUE_BYTES_MAX)), world.now);
+    world.step(Step::ClientSends);
+    let lower = wire::Welcome {
+        value_bytes_max: 1 << 10,
+        ..world.model.connect(&[])
+    };
+    world.lane.connected(&lower);
+    let Poll::Ready(Err(error)) = world.poll(sent) else {
+        panic!("it ends");
+    };
+    assert_eq!(error.happened(), Happened::Unknown, "{error}");
+    assert!(!error.is_retryable());
 }

@@ -6,13 +6,14 @@
 mod equal;
 mod json;
 mod key;
+mod members;
 pub mod number;
 pub mod path;
 mod serde;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
 mod text;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::serde::{ConvertError, from_value, to_value};
 pub use json::JsonError;
@@ -178,12 +179,24 @@ impl Value {
                     .iter()
                     .map(|(key, value)| key.size() + value.size())
                     .sum(),
-                Value::Reference(reference) => reference.kind.len() + reference.name.len(),
+                Value::Reference(reference) => reference.size(),
                 Value::Opaque(opaque) => {
-                    size_of::<Opaque>() + opaque.codec.len() + opaque.bytes.len()
+                    let references = opaque.references.iter();
+                    size_of::<Opaque>()
+                        + opaque.codec.len()
+                        + opaque.bytes.len()
+                        + references
+                            .map(|reference| size_of::<Reference>() + reference.size())
+                            .sum::<usize>()
                 }
                 Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
             }
+    }
+}
+
+impl Reference {
+    fn size(&self) -> usize {
+        self.kind.len() + self.name.len()
     }
 }
 

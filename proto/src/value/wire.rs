@@ -118,7 +118,7 @@ fn detached(value: Bytes) -> Bytes {
 }
 
 /// prost keeps its constructor to itself; a failed merge of a known-bad field is its documented stand-in.
-fn invalid(description: &'static str) -> DecodeError {
+pub(crate) fn invalid(description: &'static str) -> DecodeError {
     #[expect(
         deprecated,
         reason = "the only way to make a DecodeError outside prost"

@@ -4,10 +4,10 @@ use super::cell::Cell;
 use super::execute::{Caller, Connection};
 use super::faults::Fault;
 use super::{Engine, Origin};
-use crate::objects::{Access, Arguments};
+use crate::objects::{Access, Arguments, Decision, Next};
 use crate::session::{Admission, Lane};
 use commonhold_proto::{
-    Call, Code, Durability, Outcome, OutcomeState, Owner, Refusal, Revision, Value,
+    Call, Change, Code, Durability, Outcome, OutcomeState, Owner, Refusal, Revision, Row, Value,
 };
 use std::sync::Arc;
 
@@ -99,11 +99,33 @@ impl Engine {
             let message = "a value may be nested 32 deep, and an int may have 64 KiB";
             return Err(Refusal::new(Code::ValueTooLarge, message));
         }
+        if let Some(member) = call.values().find_map(Value::twice) {
+            let message = format!("a dict or set has {} twice", member.repr());
+            return Err(Refusal::new(Code::BadArguments, message));
+        }
         if call.method.shrinking {
             Ok(())
         } else {
             self.admit_creation(durability)
         }
+    }
+
+    /// May this be logged as one change? Asked before any of it is applied. The change carries the answer as well.
+    pub(super) fn fit(&self, cell: &Cell, decision: Decision) -> Result<Decision, Refusal> {
+        if decision.rows.is_empty() || !cell.is_logged() {
+            return Ok(decision);
+        }
+        // In memory nearly everything is larger than in its stored form, and nothing is smaller than half of it.
+        if stored_bytes(&decision, Value::size) <= self.change_bytes_max / 2
+            || stored_bytes(&decision, Value::encoded_size) <= self.change_bytes_max
+        {
+            return Ok(decision);
+        }
+        let message = format!(
+            "what this writes and answers is larger than {} bytes, the largest change that the store takes: do less at a time",
+            self.change_bytes_max
+        );
+        Err(Refusal::new(Code::ValueTooLarge, message))
     }
 
     /// May anything be added to objects of this durability?
@@ -146,4 +168,35 @@ impl Engine {
         }
         connection.lane.acknowledge(first, last)
     }
+}
+
+/// At most how many bytes the change of a decision takes in its stored form, if its values take `of`.
+fn stored_bytes(decision: &Decision, of: impl Fn(&Value) -> usize) -> usize {
+    let call = |call: &Call| {
+        let arguments = call
+            .arguments
+            .iter()
+            .map(|value| Change::OVERHEAD + of(value));
+        let named = call.named.iter();
+        let named = named.map(|(name, value)| Change::OVERHEAD + name.len() + of(value));
+        Change::OVERHEAD + call.method.len() + arguments.sum::<usize>() + named.sum::<usize>()
+    };
+    let rows = decision.rows.iter().map(|row| {
+        let value = match row {
+            Row::Put { value, .. } => of(value),
+            Row::Delete { .. } | Row::DeletePrefix { .. } => 0,
+        };
+        Change::OVERHEAD + row.key().0.len() + value
+    });
+    let answer = match &decision.next {
+        Next::Reply(value) => of(value),
+        Next::Refuse(refusal) => refusal.message.len(),
+        Next::Wait {
+            resume,
+            on_deadline,
+            ..
+        } => call(resume) + on_deadline.as_deref().map_or(0, call),
+    };
+    // Part, operation and outcome.
+    3 * Change::OVERHEAD + rows.sum::<usize>() + answer
 }

@@ -128,14 +128,15 @@ impl Engine {
     /// Executes a bound call on an object.
     pub(super) fn execute(&self, cell: &Arc<Cell>, caller: &Caller, call: &Arguments) {
         let mut state = cell.state.lock();
+        // First: it lets the lock go between grants, and whatever was true before may not be any more.
+        self.lapse_due(cell, &mut state);
         if state.gone {
-            drop(state);
+            self.let_go(state);
             return self.refuse(caller, Engine::gone(cell.oid));
         }
         if self.is_dropped(caller) {
-            return;
+            return self.let_go(state);
         }
-        self.lapse_due(cell, &mut state);
         let line = call.method.line;
         let ahead = line.is_some_and(|line| state.waiting.stands(line));
         let decision = self.decide(cell, &mut state, caller, call, ahead);
@@ -157,14 +158,14 @@ impl Engine {
         on_deadline: Option<&Arguments>,
     ) {
         let mut state = cell.state.lock();
+        self.lapse_due(cell, &mut state);
         if state.gone {
-            drop(state);
+            self.let_go(state);
             return self.conclude_gone(caller, Engine::gone(cell.oid), self.registry.gate());
         }
         if self.is_dropped(caller) {
-            return;
+            return self.let_go(state);
         }
-        self.lapse_due(cell, &mut state);
         let line = resume.method.line;
         let ahead = line.is_some_and(|line| state.waiting.stands(line));
         let decision = self.decide(cell, &mut state, caller, resume, ahead);
@@ -240,12 +241,13 @@ impl Engine {
                     ),
                 ))
             }
-            Ok(decision) => decision.map_err(|mut refusal| {
+            Ok(Ok(decision)) => self.fit(cell, decision),
+            Ok(Err(mut refusal)) => {
                 if refusal.code == Code::NotFound {
                     refusal.message = format!("{} in {}", refusal.message, cell.title());
                 }
-                refusal
-            }),
+                Err(refusal)
+            }
             Err(panic) => {
                 tracing::error!(
                     kind = cell.kind.name,

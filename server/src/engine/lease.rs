@@ -68,7 +68,7 @@ impl Engine {
     /// Gives a lane to a new connection, whether the lane is new or taken up again.
     ///
     /// # Errors
-    /// `TooLarge` if the session would have too many lanes.
+    /// `TooLarge` if the session would have too many lanes, `SessionExpired` if it is forgotten meanwhile.
     pub(crate) fn join(&self, session: &Arc<Session>, lane: LaneId) -> Result<Joined, Refusal> {
         let lane = session
             .lane(lane)
@@ -82,6 +82,12 @@ impl Engine {
         lane.open(incarnation);
         let (lease, lease_lost) = {
             let mut presence = session.presence.lock();
+            if presence.forgotten {
+                drop(presence);
+                self.withdraw(lane.fence());
+                let message = "the session was forgotten at this moment";
+                return Err(Refusal::new(Code::SessionExpired, message));
+            }
             presence.connections += 1;
             presence.absent_since = None;
             presence.heard = self.clock.monotonic();
@@ -158,6 +164,7 @@ impl Engine {
 
     /// The client ends cleanly: what it holds lapses as it asked, and the session is forgotten.
     pub(crate) fn goodbye(&self, session: &Arc<Session>) -> Revision {
+        session.presence.lock().forgotten = true;
         self.end_lease(session, Lapse::Goodbye);
         self.forget_session(session)
     }
@@ -251,6 +258,8 @@ impl Engine {
             self.timers.add(ends, Due::Memory(id));
             return;
         }
+        // Under the same lock: who takes a lane from here on would lend what nobody takes back.
+        presence.forgotten = true;
         drop(presence);
         self.end_lease(&session, Lapse::Died);
         self.forget_session(&session);
@@ -313,9 +322,10 @@ impl Engine {
         }
     }
 
-    /// Lapses every row that is due, before anything is decided in the cell.
+    /// Lapses every row that is due, before anything is decided in the cell. Whom that wakes may be many: the object may
+    /// be deleted meanwhile.
     pub(super) fn lapse_due(&self, cell: &Arc<Cell>, state: &mut MutexGuard<'_, State>) {
-        if state.next_due().is_none() {
+        if state.gone || state.next_due().is_none() {
             return;
         }
         let now = self.clock.now();
@@ -366,6 +376,7 @@ impl Engine {
         }
     }
 
+    /// Once it was marked as `forgotten`.
     fn forget_session(&self, session: &Arc<Session>) -> Revision {
         let mut state = self.session_table.state.lock();
         if self.sessions.remove(&session.id).is_some() {

@@ -111,6 +111,8 @@ pub(crate) struct Engine {
     poison: Mutex<Option<String>>,
     store_stats: Mutex<StoreStats>,
     store_watch: WriteWatch,
+    /// The largest change that the store takes, in bytes of its stored form.
+    change_bytes_max: usize,
     checkpoints: AtomicU64,
     checkpoint_asked: AtomicBool,
     /// Told of the token of every session that is forgotten.
@@ -160,6 +162,7 @@ impl Engine {
             poison: Mutex::default(),
             store_stats: Mutex::new(store.stats()),
             store_watch: store.watch(),
+            change_bytes_max: store.limits().change_bytes_max,
             checkpoints: AtomicU64::new(0),
             checkpoint_asked: AtomicBool::new(false),
             on_forget: OnceLock::new(),
@@ -169,6 +172,7 @@ impl Engine {
         for cell in engine.registry.all() {
             let mut state = cell.state.lock();
             engine.lapse_due(&cell, &mut state);
+            engine.let_go(state);
         }
         let sessions: Vec<_> = engine
             .sessions
@@ -286,6 +290,13 @@ impl Engine {
         self.log.poke();
     }
 
+    /// Runs the work of a thread that the server cannot do without: a panic there poisons the engine.
+    pub(crate) fn guard(&self, thread: &str, work: impl FnOnce()) {
+        if let Err(panic) = caught(work) {
+            self.poison(&format!("the thread \"{thread}\" panicked: {panic}"));
+        }
+    }
+
     /// Waits until the engine is poisoned, and says why.
     pub(crate) async fn failed(&self) -> String {
         self.gate.wait_for(Revision(u64::MAX)).await;
@@ -294,6 +305,10 @@ impl Engine {
 
     /// Does what is due, and sees that the store does not hang, until the engine stops. For a thread of its own.
     pub(crate) fn keep_time(&self) {
+        self.guard("time", || self.keep_time_until_stopped());
+    }
+
+    fn keep_time_until_stopped(&self) {
         let mut writing = None;
         while self.timers.wait(self.clock.monotonic(), WATCH_EVERY) {
             self.tick();
@@ -353,7 +368,7 @@ impl Engine {
 }
 
 /// Every kind that can be described, the server's own object first.
-pub(crate) fn described() -> impl Iterator<Item = &'static Kind> {
+pub fn described() -> impl Iterator<Item = &'static Kind> {
     std::iter::once(&server_object::KIND).chain(objects::KINDS.iter().copied())
 }
 

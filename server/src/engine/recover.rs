@@ -5,7 +5,7 @@ use super::checkpoint::{PageReader, outcome_from};
 use super::lease::{session_from, session_table};
 use super::registry::{Birth, Registry};
 use super::table::{OUTCOMES, REGISTRY, SESSIONS, key_number};
-use crate::session::Session;
+use crate::session::{Lease, Session};
 use crate::store::{Checkpoint, CheckpointId, Recovery, SegmentHeader, StoreError};
 use bytes::{Buf, Bytes};
 use commonhold_proto::{
@@ -78,14 +78,17 @@ impl Recovered {
                 lane.restore(sequence, outcome);
             }
         }
+        let mut ended = HashMap::new();
         for cell in self.registry.all() {
-            self.relend(&cell);
+            self.relend(&cell, &mut ended);
         }
         Ok(())
     }
 
-    /// Rebuilds which rows end with a lease or at a time.
-    fn relend(&self, cell: &Arc<Cell>) {
+    /// Rebuilds which rows end with a lease or at a time. What was lent to a session that is not known any more, because
+    /// a crash came between the end of the session and of the row, is lent under a lease of `ended`: whoever lets the
+    /// cell go sweeps it.
+    fn relend(&self, cell: &Arc<Cell>, ended: &mut HashMap<SessionId, Arc<Lease>>) {
         let mut state = cell.state.lock();
         let mut cursor = None;
         loop {
@@ -101,9 +104,10 @@ impl Recovered {
                 if lent.is_none() && expires.is_none() {
                     continue;
                 }
-                let lease = lent
-                    .and_then(|session| self.sessions.get(&session))
-                    .map(|session| session.lease());
+                let lease = lent.map(|id| match self.sessions.get(&id) {
+                    Some(session) => session.lease(),
+                    None => Arc::clone(ended.entry(id).or_insert_with(|| Lease::ended(id))),
+                });
                 // Applied twice is as once.
                 state.apply(cell.oid, &row, lease.as_ref());
             }

@@ -1,9 +1,8 @@
 //! The calls of a lane by their numbers: how far each came, and what those that changed rows were answered.
 
 use super::CREDITS;
-use super::ranges::Ranges;
 use crate::engine::Parked;
-use commonhold_proto::{Outcome, OutcomeState, Reply, Revision, Value};
+use commonhold_proto::{Outcome, OutcomeState, Ranges, Reply, Revision, Value};
 // Its default hasher takes a number in one multiplication; every call is looked up a few times.
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as Slot;
@@ -13,6 +12,8 @@ use std::sync::Arc;
 const OUTCOMES_MAX: usize = 4096;
 /// The same in bytes.
 const OUTCOME_BYTES_MAX: usize = 8 << 20;
+/// Runs of acknowledged replies. More are only made by a client that means harm: a run ends where a call is unanswered.
+const RUNS_MAX: usize = 32_768;
 
 /// The calls of a lane.
 #[derive(Default)]
@@ -328,7 +329,7 @@ impl Calls {
 
     /// The client has these replies. False if it sends runs that no client makes.
     pub(super) fn acknowledge(&mut self, first: u64, last: u64) -> bool {
-        if !self.acknowledged.insert(first, last) {
+        if !self.acknowledged.insert_within(first, last, RUNS_MAX) {
             return false;
         }
         let span = last.saturating_sub(first).saturating_add(1);
@@ -379,7 +380,7 @@ impl Calls {
     /// What recovery found.
     pub(super) fn restore(&mut self, sequence: u64, outcome: Outcome) {
         let below = outcome.acknowledged_below;
-        if below > 1 && self.acknowledged.insert(1, below - 1) {
+        if below > 1 && self.acknowledged.insert_within(1, below - 1, RUNS_MAX) {
             self.drop_outcomes(|number| number < below);
         }
         if !self.acknowledged.contains(sequence) {

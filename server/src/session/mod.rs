@@ -6,7 +6,6 @@
 mod calls;
 mod lane;
 mod outbox;
-mod ranges;
 
 pub(crate) use calls::Admission;
 pub(crate) use lane::Lane;
@@ -61,6 +60,7 @@ pub(crate) struct Session {
 
 /// Whether the client is there. Times are monotonic.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Presence {
     /// Live connections.
     pub(crate) connections: usize,
@@ -76,6 +76,8 @@ pub(crate) struct Presence {
     pub(crate) lease_lost: bool,
     /// The same, in the log.
     pub(crate) loss_logged: bool,
+    /// It is being forgotten: no lane may be taken any more.
+    pub(crate) forgotten: bool,
 }
 
 /// What a session holds while it is known to live.
@@ -98,6 +100,13 @@ impl Lease {
             lent: Mutex::default(),
             parked: AtomicUsize::new(0),
         })
+    }
+
+    /// The lease of a session that is not known any more.
+    pub(crate) fn ended(session: SessionId) -> Arc<Lease> {
+        let lease = Lease::new(session);
+        lease.end();
+        lease
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -103,6 +103,10 @@ impl Deaths {
 
     /// Tells the engine of deaths until [`Deaths::stop`]. For a thread of its own.
     pub(super) fn run(&self, engine: &Engine) {
+        engine.guard("death", || self.tell(engine));
+    }
+
+    fn tell(&self, engine: &Engine) {
         let mut events = Vec::with_capacity(64);
         loop {
             match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
@@ -139,5 +143,46 @@ impl Drop for Watch {
         if let Some(watching) = watched.by_tag.get_mut(&self.tag) {
             watching.connected = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::FailingTime;
+    use crate::engine::Limits;
+    use crate::session::{Identity, Liveness};
+    use crate::store::{StoreMaker, StoreOptions};
+    use commonhold_proto::login::TokenHash;
+    use commonhold_proto::{Oid, RowKey};
+    use std::process::{Command, Stdio};
+    use std::sync::atomic::Ordering;
+
+    /// Without this thread the dead would hold what they held: nothing more is answered.
+    #[test]
+    fn a_panic_over_a_death_poisons_the_engine() {
+        let time = FailingTime::default();
+        let store = StoreMaker::find("memory").expect("it is in the list");
+        let store = store.open(&StoreOptions::new("")).expect("it is free");
+        let started = Engine::start(store, Limits::default(), Box::new(time.clone()));
+        let engine = started.expect("there is nothing to read").0;
+        let opened = engine.open_session(
+            Identity::default(),
+            Liveness::Connection,
+            TokenHash([7; 32]),
+        );
+        let session = opened.expect("there is room").0;
+        session.lease().lend(Oid(99), RowKey::of("row"));
+        let mut waits = Command::new("cat");
+        let waits = waits.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut process = waits.spawn().expect("there is a cat");
+        let pid = i32::try_from(process.id()).expect("a pid");
+        let deaths = Deaths::new().expect("descriptors");
+        let _watch = deaths.watch(pid, &session).expect("it lives");
+        process.kill().expect("it is ours");
+        time.0.store(true, Ordering::Relaxed);
+        deaths.run(&engine);
+        assert!(engine.gate.is_broken());
+        process.wait().expect("it is dead");
     }
 }

@@ -12,8 +12,8 @@ use crate::engine::{Engine, Joined, Origin};
 use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Call, LaneId, Revision, SessionId, wire};
-use std::collections::HashMap;
+use commonhold_proto::{Call, Code, LaneId, Refusal, Revision, SessionId, call_bytes_max, wire};
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use tonic::{Status, Streaming};
 
 /// Frames that are executed before replies are sent and others get their turn.
 const FRAMES_A_TURN: usize = 16;
-/// Bytes of calls in parts, a lane.
+/// Bytes of calls in parts, a lane, if one call is not longer.
 const STAGED_BYTES_MAX: usize = 64 << 20;
 /// Bytes of calls in parts, a server.
 const STAGED_BYTES_SERVER_MAX: usize = 512 << 20;
@@ -64,6 +64,8 @@ pub(crate) struct LaneStream {
     staged_bytes: usize,
     /// Calls that came in one frame and are not begun: too many bytes of replies wait for their client.
     calls: vec::IntoIter<wire::Call>,
+    /// The same of those that came in parts; they are begun after the others.
+    in_parts: VecDeque<Arrived>,
     goodbye: Goodbye,
 }
 
@@ -73,6 +75,13 @@ enum Goodbye {
     /// Said, and answered once this is durable.
     Said(Revision),
     Answered,
+}
+
+/// A call that came whole.
+enum Arrived {
+    Call(wire::Call),
+    /// It holds too much to be made: only its number is known.
+    Refused(u64, Refusal),
 }
 
 /// Reads the hello and takes the lane.
@@ -116,7 +125,10 @@ pub(crate) async fn open(
     let joined = front
         .engine
         .join(&session, LaneId(lane.lane))
-        .map_err(End::Refused)?;
+        .map_err(|refusal| match refusal.code {
+            Code::SessionExpired => End::UnknownSession,
+            _ => End::Refused(refusal),
+        })?;
     let watch = peer.pid.and_then(|pid| front.deaths.watch(pid, &session));
     let joint = Joint {
         front: Arc::clone(front),
@@ -163,6 +175,7 @@ pub(crate) async fn open(
         staged: HashMap::new(),
         staged_bytes: 0,
         calls: Vec::new().into_iter(),
+        in_parts: VecDeque::new(),
         goodbye: Goodbye::No,
     })
 }
@@ -218,14 +231,14 @@ impl LaneStream {
             engine.cancel(&self.joint.joined.connection, *sequence);
         }
         // No frame is read while calls of the one before are not begun.
-        let mut calls = frame.calls;
+        self.calls = frame.calls.into_iter();
         for part in &frame.parts {
-            calls.extend(self.stage(part)?);
+            let whole = self.stage(part)?;
+            self.in_parts.extend(whole);
         }
-        self.calls = calls.into_iter();
         self.execute_calls()?;
         if frame.goodbye && self.goodbye == Goodbye::No {
-            if !(self.calls.len() == 0 && self.joint.lane().is_idle()) {
+            if !(self.has_begun_all() && self.joint.lane().is_idle()) {
                 return Err(End::Malformed(
                     "goodbye was said while calls were unanswered",
                 ));
@@ -242,7 +255,7 @@ impl LaneStream {
         let executing = lane
             .decoder(self.joint.joined.incarnation)
             .ok_or(End::Replaced)?;
-        while self.calls.len() > 0 {
+        while !self.has_begun_all() {
             match lane.spend_credit() {
                 Credit::Spent => {}
                 Credit::Later => break,
@@ -251,7 +264,8 @@ impl LaneStream {
                     return Err(End::TooMuch(why));
                 }
             }
-            if let Some(call) = self.calls.next() {
+            let next = self.calls.next().map(Arrived::Call);
+            if let Some(call) = next.or_else(|| self.in_parts.pop_front()) {
                 self.call(call)?;
             }
         }
@@ -259,14 +273,22 @@ impl LaneStream {
         Ok(())
     }
 
-    fn call(&self, call: wire::Call) -> Result<(), End> {
+    /// Is every call that came begun?
+    fn has_begun_all(&self) -> bool {
+        self.calls.len() == 0 && self.in_parts.is_empty()
+    }
+
+    fn call(&self, call: Arrived) -> Result<(), End> {
         let engine = &self.joint.front.engine;
         let lane = self.joint.lane();
-        let sequence = call.sequence;
+        let (sequence, call) = match call {
+            Arrived::Call(call) => (call.sequence, Call::from_wire(call)),
+            Arrived::Refused(sequence, refusal) => (sequence, Err(refusal)),
+        };
         if sequence == 0 {
             return Err(End::Malformed("calls are numbered from 1"));
         }
-        match Call::from_wire(call) {
+        match call {
             Ok(received) => engine.submit(&self.origin, received),
             Err(refusal) => {
                 let reply = Engine::refused(refusal);
@@ -277,13 +299,14 @@ impl LaneStream {
     }
 
     /// Takes a piece of a call; the last one makes the call.
-    fn stage(&mut self, part: &wire::Part) -> Result<Option<wire::Call>, End> {
+    fn stage(&mut self, part: &wire::Part) -> Result<Option<Arrived>, End> {
         let limits = &self.joint.front.engine.limits;
         if (part.data.is_empty() && !part.last) || self.staged.len() > CREDITS as usize {
             return Err(End::Malformed("parts without a call"));
         }
         let staged = self.staged.entry(part.sequence).or_default();
-        if staged.len() + part.data.len() > limits.value_bytes_max + (1 << 20) {
+        let whole_max = call_bytes_max(limits.value_bytes_max);
+        if staged.len() + part.data.len() > whole_max {
             return Err(End::TooMuch("a call in parts is larger than the limit"));
         }
         let all = self
@@ -293,7 +316,9 @@ impl LaneStream {
             .fetch_add(part.data.len(), Ordering::AcqRel)
             + part.data.len();
         self.staged_bytes += part.data.len();
-        if self.staged_bytes > STAGED_BYTES_MAX + (1 << 20) || all > STAGED_BYTES_SERVER_MAX {
+        if self.staged_bytes > whole_max.max(STAGED_BYTES_MAX)
+            || all > whole_max.max(STAGED_BYTES_SERVER_MAX)
+        {
             return Err(End::TooMuch(
                 "too many bytes of calls are arriving in parts",
             ));
@@ -310,10 +335,13 @@ impl LaneStream {
         self.unstage(whole.len());
         let call = wire::Call::from_bytes(whole)
             .map_err(|_| End::Malformed("a call in parts is no call"))?;
-        if call.sequence != part.sequence {
-            return Err(End::Malformed("a call in parts has another number"));
+        match call {
+            Ok(call) if call.sequence != part.sequence => {
+                Err(End::Malformed("a call in parts has another number"))
+            }
+            Ok(call) => Ok(Some(Arrived::Call(call))),
+            Err(refusal) => Ok(Some(Arrived::Refused(part.sequence, refusal))),
         }
-        Ok(Some(call))
     }
 
     fn unstage(&mut self, bytes: usize) {
@@ -331,9 +359,9 @@ impl LaneStream {
                     return Ok(Incoming::Waits);
                 }
             }
-            if self.calls.len() > 0 {
+            if !self.has_begun_all() {
                 self.execute_calls()?;
-                if self.calls.len() > 0 {
+                if !self.has_begun_all() {
                     // Frames leave first, or the store lets them: either comes back here.
                     return Ok(Incoming::Waits);
                 }

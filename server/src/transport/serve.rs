@@ -157,13 +157,17 @@ impl Server {
             inboxes.push(inbox);
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (front, ended) = (Arc::clone(&front), ended.clone());
-            cores.push(spawn(&format!("core {core}"), move || {
-                serve(&runtime, front, accepted, ended);
+            let (engine, name) = (Arc::clone(&engine), format!("core {core}"));
+            cores.push(spawn(&name.clone(), move || {
+                engine.guard(&name, || serve(&runtime, front, accepted, ended));
             })?);
         }
         let runtime = Builder::new_current_thread().enable_all().build()?;
+        let doorkeeper = Arc::clone(&engine);
         let acceptor = spawn("accept", move || {
-            accept(&runtime, listeners, &inboxes, ended, &connections);
+            doorkeeper.guard("accept", || {
+                accept(&runtime, listeners, &inboxes, ended, &connections);
+            });
         })?;
         Ok(Server {
             engine,

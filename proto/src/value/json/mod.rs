@@ -13,6 +13,7 @@
 //!
 //! A number with a point or an exponent is a float, any other an integer, with all its digits.
 
+use super::members::names;
 use super::{DEPTH_MAX, INT_BYTES_MAX, Opaque, Reference, Value};
 use crate::Oid;
 use base64::Engine as _;
@@ -349,20 +350,6 @@ fn distinct<'a>(members: impl Iterator<Item = &'a Value>) -> Result<(), JsonErro
         return Err(JsonError::new(what).inside(format_args!("[{at}]")));
     }
     Ok(())
-}
-
-/// The objects that a key refers to by name: here, unlike in its canonical form, they have no other identity.
-fn names(key: &Value) -> Vec<&Reference> {
-    match key {
-        Value::Reference(reference) => vec![reference],
-        Value::Tuple(items) => items.iter().flat_map(names).collect(),
-        Value::Frozenset(members) => {
-            let mut names: Vec<_> = members.iter().flat_map(names).collect();
-            names.sort_unstable_by(|a, b| (&a.name, &a.kind).cmp(&(&b.name, &b.kind)));
-            names
-        }
-        _ => Vec::new(),
-    }
 }
 
 #[cfg(test)]

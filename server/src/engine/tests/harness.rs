@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The largest change that the store takes here: little, so that tests need not make much.
+pub(super) const CHANGE_BYTES_MAX: usize = 4 << 20;
+
 /// Where the committer is when a test wants to act behind its back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
@@ -377,7 +380,10 @@ impl Store for Hooked {
     }
 
     fn limits(&self) -> StoreLimits {
-        self.inner.limits()
+        StoreLimits {
+            change_bytes_max: CHANGE_BYTES_MAX,
+            ..self.inner.limits()
+        }
     }
 
     fn stats(&self) -> StoreStats {

@@ -9,6 +9,7 @@ use crate::objects::{
 };
 use commonhold_proto::{Call, Code, Refusal, Row, RowKey, Rows, ServerTime, Value};
 use smallvec::smallvec;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -105,7 +106,7 @@ static TROUBLE: Kind = Kind {
         ),
         Method::write("clear", "Deletes what was filled.", &[]).shrinking(),
     ],
-    create: |_| Ok(Shelf::make(trouble, forget)),
+    create: |_| Ok(Shelf::make(trouble, forget_and_tell)),
 };
 
 type Decide = fn(&Shelf, &Operation, &Arguments, bool) -> Result<Decision, Refusal>;
@@ -205,6 +206,18 @@ impl Object for Shelf {
 
 fn forget(_: &Shelf, key: &RowKey, _: Lapse) -> Rows {
     smallvec![Row::delete(key.clone())]
+}
+
+thread_local! {
+    /// What a test does while a row of trouble lapses on its thread, under the cell's lock.
+    pub(super) static ON_LAPSE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+}
+
+fn forget_and_tell(shelf: &Shelf, key: &RowKey, why: Lapse) -> Rows {
+    if let Some(tell) = ON_LAPSE.take() {
+        tell();
+    }
+    forget(shelf, key, why)
 }
 
 const DOOR: RowKey = RowKey::of("open");

@@ -5,13 +5,17 @@ mod kinds;
 mod peer;
 
 mod actor;
+mod changes;
 mod checkpoints;
 mod exactly_once;
+mod forgotten;
 mod gate;
 mod hold;
 mod identity;
 mod lanes;
+mod lapsing;
 mod leases;
+mod panics;
 mod simulation;
 mod tally;
 mod threads;
