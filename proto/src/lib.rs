@@ -12,6 +12,7 @@ mod id;
 pub mod keyfile;
 pub mod login;
 pub mod place;
+mod plain;
 mod ranges;
 mod refusal;
 mod row;

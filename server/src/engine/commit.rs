@@ -18,9 +18,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a full disk is waited for before the same bytes are tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// For this part of the time that an append takes, those who were just answered are waited for.
-const GATHER_PART: u32 = 2;
-
 /// Owns the store and writes the log.
 pub(crate) struct Committer {
     engine: Arc<Engine>,
@@ -99,10 +96,10 @@ impl Committer {
             let segments = self.pack(&changes);
             let began = Instant::now();
             self.append(&segments)?;
-            // Those who are answered now are likely to come again soon. Two halves of a crowd would take turns for ever,
-            // each with a sync of its own.
+            // Those who are answered now are likely to come again soon, and are waited for as long as an append takes.
+            // Two halves of a crowd would take turns for ever, each with a sync of its own.
             let count = changes.len() + self.engine.log.gathered();
-            self.expected = (count, began.elapsed() / GATHER_PART);
+            self.expected = (count, began.elapsed());
             self.log_bytes += segments
                 .iter()
                 .map(|segment| segment.record.len() as u64)
