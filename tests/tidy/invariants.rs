@@ -59,10 +59,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
         within(
             tree,
             "log.push(",
-            &[
-                "server/src/engine/execute.rs",
-                "server/src/engine/commit.rs",
-            ],
+            &["server/src/engine/answer.rs", "server/src/engine/commit.rs"],
         )
     }),
     ("store-without-objects", store_without_objects),

@@ -1,7 +1,7 @@
 //! What a call meets before an object does: is it new, does it fit its method, is there room?
 
+use super::caller::{Caller, Connection};
 use super::cell::Cell;
-use super::execute::{Caller, Connection};
 use super::faults::Fault;
 use super::{Engine, Origin};
 use crate::objects::{Access, Arguments, Decision, Next};

@@ -3,8 +3,8 @@
 //! Ending a lease sets its flag, then sweeps what was lent. An execution that was past the flag meanwhile finds out when
 //! it lends, and the lease is swept again.
 
+use super::caller::Connection;
 use super::cell::{Cell, State};
-use super::execute::Connection;
 use super::table::{SESSIONS, number_key};
 use super::timer::Due;
 use super::{Engine, caught};

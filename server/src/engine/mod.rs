@@ -4,6 +4,8 @@
 //! stores; it names no transport, no encoding and no storage engine.
 
 mod admit;
+mod answer;
+mod caller;
 mod cell;
 mod checkpoint;
 mod commit;
@@ -12,6 +14,7 @@ mod faults;
 mod gate;
 mod lease;
 mod log;
+mod parking;
 mod recover;
 mod registry;
 mod server_object;
@@ -21,8 +24,8 @@ mod tests;
 mod timer;
 mod waiting;
 
+pub(crate) use caller::{Origin, Unary};
 pub(crate) use commit::chain;
-pub(crate) use execute::{Origin, Unary};
 pub(crate) use gate::Gate;
 pub(crate) use lease::Joined;
 pub(crate) use waiting::Parked;
@@ -31,12 +34,12 @@ use crate::clock::{Clock, TimeSource};
 use crate::objects::{self, Kind};
 use crate::session::{Lane, Session};
 use crate::store::{ShardId, Store, StoreError, StoreStats, WRITE_TIME_MAX, WriteWatch};
+use caller::Caller;
 use cell::Cell;
 use commit::Committer;
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{Durability, Received, Revision, SessionId, Target};
 use dashmap::DashMap;
-use execute::Caller;
 use faults::Faults;
 use log::Log;
 use parking_lot::Mutex;

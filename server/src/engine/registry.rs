@@ -1,8 +1,8 @@
 //! Which objects there are: opening by name, creating, deleting, and the rows that keep it.
 
 use super::Engine;
+use super::caller::Caller;
 use super::cell::{Cell, State};
-use super::execute::Caller;
 use super::table::{REGISTRY, TABLE, Table, number_key};
 use crate::objects::{self, Access, Kind, Options};
 use crate::session::Lane;

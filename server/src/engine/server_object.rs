@@ -3,8 +3,8 @@
 //! It has a method table like every kind, but the engine itself decides its calls: they are about the registry.
 
 use super::Engine;
+use super::caller::Caller;
 use super::cell::Cell;
-use super::execute::Caller;
 use super::registry::{Ending, Then, agree};
 use crate::objects::{Arguments, Kind, Method, Parameter};
 use commonhold_proto::{

@@ -4,8 +4,8 @@
 //! wants to end it takes its *claim* by compare-and-swap, under the lock of the cell where it acts; the loser does
 //! nothing. A claimed call counts as absent and is swept when met.
 
+use super::caller::Caller;
 use super::cell::Cell;
-use super::execute::Caller;
 use crate::objects::{Arguments, Until};
 use commonhold_proto::{Row, RowKey};
 use std::collections::{BTreeMap, VecDeque};

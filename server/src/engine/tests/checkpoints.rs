@@ -199,7 +199,7 @@ pub(super) fn exam_of_publishing(mut world: World) -> Result<(), String> {
     let peer = Arc::new(Mutex::new(peer));
     let (engine, origin) = (
         Arc::clone(&world.engine),
-        super::super::execute::Origin::Lane(Arc::clone(peer.lock().connection())),
+        super::super::caller::Origin::Lane(Arc::clone(peer.lock().connection())),
     );
     let received: Vec<_> = (0..20)
         .map(|_| {

@@ -1,6 +1,6 @@
 //! A row lapses, and wakes so many that the cell's lock is let go: whatever comes meanwhile.
 
-use super::super::execute::{Origin, Unary};
+use super::super::caller::{Origin, Unary};
 use super::harness::{World, named, plain};
 use super::identity::{delete, server};
 use super::kinds::ON_LAPSE;

@@ -1,6 +1,6 @@
 //! What a client holds ends with it: deaths, goodbyes, silence, and rows that end at a time.
 
-use super::super::execute::Origin;
+use super::super::caller::Origin;
 use super::harness::{World, barrier, kept, named, plain};
 use super::identity::{delete, server};
 use super::peer::Peer;

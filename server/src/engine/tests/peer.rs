@@ -1,7 +1,7 @@
 //! A client as the protocol wants it: it keeps what is unanswered, sends it again with the same number when it resumes,
 //! and acknowledges in ranges.
 
-use super::super::execute::{Connection, Origin};
+use super::super::caller::{Connection, Origin};
 use super::harness::World;
 use crate::session::{CREDITS, Credit, Lane};
 use commonhold_proto::{

@@ -1,6 +1,6 @@
 //! Real threads on one engine, with the committer on a thread of its own.
 
-use super::super::execute::{Connection, Origin};
+use super::super::caller::{Connection, Origin};
 use super::super::{Engine, Limits};
 use super::harness::{Chance, barrier, kept, named, plain, rows};
 use crate::clock::MachineTime;

@@ -1,6 +1,6 @@
 //! Calls that wait: lines, who is asked again, deadlines, cancels, and that each ends once.
 
-use super::super::execute::{Origin, Unary};
+use super::super::caller::{Origin, Unary};
 use super::super::waiting::ANY_MAX;
 use super::harness::{World, barrier, named, plain};
 use super::peer::Peer;

@@ -1,0 +1,102 @@
+//! Who calls: a lane of a session or a call of its own, and the way back to either.
+
+use super::waiting::Parked;
+use crate::session::{Lane, Lease};
+use commonhold_proto::{Owner, Reply, Revision};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Waker;
+use std::time::Duration;
+
+/// Who calls, and how the answer gets back.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) origin: Origin,
+    /// The call's number in its lane.
+    pub(crate) sequence: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) owner: Owner,
+    /// Opened by name: the reply says which object it was.
+    pub(crate) opened: bool,
+    /// On the monotonic clock; `None` is for ever.
+    pub(crate) deadline: Option<Duration>,
+    /// False for a time-out of 0.
+    pub(crate) may_wait: bool,
+}
+
+/// Where a call comes from.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// A lane of a session: exactly once.
+    Lane(Arc<Connection>),
+    /// A call of its own: at most once a try.
+    Unary(Arc<Unary>),
+}
+
+/// A lane and the lease that its connection was opened under.
+pub(crate) struct Connection {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) lease: Arc<Lease>,
+    /// Its welcome told that the lease before was lost, and no call has come since.
+    pub(super) tells: AtomicBool,
+}
+
+/// Takes the answer to one call.
+#[derive(Default)]
+pub(crate) struct Unary {
+    state: Mutex<UnaryState>,
+}
+
+#[derive(Default)]
+struct UnaryState {
+    /// The reply, and what must be durable before it leaves.
+    answer: Option<(Reply, Revision)>,
+    parked: Option<Arc<Parked>>,
+    waker: Option<Waker>,
+}
+
+impl Unary {
+    /// The reply and what must be durable before it leaves; otherwise `waker` is kept.
+    pub(crate) fn poll(&self, waker: &Waker) -> Option<(Reply, Revision)> {
+        let mut state = self.state.lock();
+        if state.answer.is_none() {
+            state.waker = Some(waker.clone());
+        }
+        state.answer.take()
+    }
+
+    /// The call, if it waits.
+    pub(crate) fn parked(&self) -> Option<Arc<Parked>> {
+        self.state.lock().parked.clone()
+    }
+
+    pub(super) fn park(&self, parked: Arc<Parked>) {
+        self.state.lock().parked = Some(parked);
+    }
+
+    pub(super) fn answer(&self, reply: Reply, gate: Revision) {
+        let mut state = self.state.lock();
+        state.answer = Some((reply, gate));
+        state.parked = None;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Caller {
+    pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
+        match &self.origin {
+            Origin::Lane(connection) => Some(&connection.lease),
+            Origin::Unary(_) => None,
+        }
+    }
+
+    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
+        match &self.origin {
+            Origin::Lane(connection) => Some(&connection.lane),
+            Origin::Unary(_) => None,
+        }
+    }
+}
