@@ -37,7 +37,7 @@ python-there:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "make test needs Python's venv: install it (on Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 
-# The same exams in the counts that the promises are made on: an hour and more.
+# The same exams in the counts that the promises are made on: minutes more, once built.
 exam:
 	COMMONHOLD_EXAM=full $(CARGO) test --release --locked --workspace --test exam -- --nocapture
 
