@@ -66,7 +66,9 @@ pub fn socket(env: Environment, data: &Path) -> PathBuf {
 pub fn is_fallback(folder: &Path) -> bool {
     let name = folder.file_name().and_then(OsStr::to_str);
     let named = name.and_then(|name| name.strip_prefix(FOLDER));
-    folder.parent() == Some(Path::new("/tmp")) && named.is_some_and(|rest| rest.starts_with('-'))
+    let hash = named.and_then(|rest| rest.strip_prefix('-'));
+    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    folder.parent() == Some(Path::new("/tmp")) && hash.is_some_and(is_hash)
 }
 
 /// The file that holds the key.
@@ -226,7 +228,9 @@ mod tests {
         let short = socket(&none, Path::new(&deep));
         assert!(short.starts_with("/tmp") && short.ends_with("commonhold.sock"));
         assert!(is_fallback(short.parent().expect("a folder")));
-        assert!(!is_fallback(Path::new("/tmp/commonholder")));
+        for other in ["/tmp/commonholder", "/tmp/commonhold-demo-2qWfhU"] {
+            assert!(!is_fallback(Path::new(other)), "{other}");
+        }
         assert_eq!(short, socket(&none, Path::new(&deep)));
         assert_ne!(short, socket(&none, Path::new(&format!("{deep}d"))));
     }

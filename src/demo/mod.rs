@@ -26,6 +26,7 @@ use progress::Progress;
 use report::Report;
 use server::PrivateServer;
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 use text::Text;
 
@@ -43,6 +44,7 @@ pub(crate) fn work(arguments: &WorkerArguments) -> Result<(), Failure> {
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let folder = tempfile::Builder::new()
         .prefix("commonhold-demo-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir()
         .map_err(|error| Failure::system("cannot make a temporary folder", &error))?;
     let text = Text::gather(&arguments.paths, folder.path())?;

@@ -200,9 +200,10 @@ mod tests {
 
     #[test]
     fn the_folder_of_a_path_that_was_too_long_must_be_ones_own() {
-        let mut builder = tempfile::Builder::new();
-        let temp = builder.prefix("commonhold-").tempdir_in("/tmp");
-        let folder = temp.expect("a folder").keep();
+        // A name of its own for each process that tests.
+        let folder = format!("/tmp/commonhold-{:016x}", std::process::id());
+        let folder = PathBuf::from(folder);
+        private_folder(&folder).expect("a folder");
         assert!(place::is_fallback(&folder));
         let path = folder.join("commonhold.sock");
         let bind = || Listener::bind(&Listen::Unix(path.clone()), false).map(drop);
