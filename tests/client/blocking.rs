@@ -318,6 +318,11 @@ fn the_longest_call_that_the_client_sends_is_the_longest_that_the_server_takes()
     }
     assert!(taken > limit - 1_000);
     assert_eq!(dict.len().unwrap(), 1);
+    assert_eq!(
+        dict.get("k").unwrap(),
+        Some("v".repeat(taken)),
+        "given back"
+    );
     assert_eq!(ch.stats().reconnects, 0, "each ended the lane");
     ch.close();
 }

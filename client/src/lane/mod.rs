@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// What a reply may be longer than the largest value: its other fields.
+/// What a reply may be longer than the longest call, whose value it may give back: its other fields.
 const REPLY_OVERHEAD: usize = 4 << 10;
 
 /// A call, ready to be sent.
@@ -208,8 +208,8 @@ impl Lane {
         self.connections += 1;
         self.credits = welcome.credits.into();
         let value_bytes_max = usize::try_from(welcome.value_bytes_max).unwrap_or(usize::MAX);
-        self.reply_bytes_max = value_bytes_max.saturating_add(REPLY_OVERHEAD);
         self.call_bytes_max = call_bytes_max(value_bytes_max);
+        self.reply_bytes_max = self.call_bytes_max.saturating_add(REPLY_OVERHEAD);
         for (sequence, entry) in &mut self.calls {
             entry.refuse_above(self.call_bytes_max, *sequence);
         }

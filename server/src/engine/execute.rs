@@ -9,7 +9,7 @@ use super::faults::Fault;
 use super::waiting::Parked;
 use super::{Engine, caught};
 use crate::objects::{Arguments, Decision, Lapse, Next, Operation};
-use commonhold_proto::{Call, Code, Outcome, OutcomeState, Refusal, Rows};
+use commonhold_proto::{Call, Code, Outcome, OutcomeState, Refusal, Rows, call_bytes_max};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 
@@ -124,20 +124,19 @@ impl Engine {
             last: state.last,
             may_wait: caller.may_wait,
         };
+        // Whatever came in a call can be given back.
+        let reply_bytes_max = call_bytes_max(self.limits.value_bytes_max);
         match caught(|| state.object.decide(&operation, call, ahead)) {
             // Refused before a row is applied: a reply that no client can take would be asked for again for ever.
             Ok(Ok(Decision {
                 next: Next::Reply(value),
                 ..
-            })) if value.size() > self.limits.value_bytes_max
-                && value.encoded_size() > self.limits.value_bytes_max =>
-            {
+            })) if value.size() > reply_bytes_max && value.encoded_size() > reply_bytes_max => {
                 Err(Refusal::new(
                     Code::ValueTooLarge,
                     format!(
-                        "{}: the reply is larger than {} bytes: ask for less at a time",
+                        "{}: the reply is larger than {reply_bytes_max} bytes: ask for less at a time",
                         call.method(),
-                        self.limits.value_bytes_max
                     ),
                 ))
             }

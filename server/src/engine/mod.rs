@@ -72,7 +72,7 @@ pub struct Limits {
     pub sessions_max: usize,
     /// Free bytes below which what adds to a logged object is refused.
     pub disk_reserve: u64,
-    /// The largest call and reply, in bytes.
+    /// The largest value, in bytes; the rest of its call or reply may take 1 MiB more.
     pub value_bytes_max: usize,
     /// A checkpoint is due when the log has more bytes than this, and than the live state.
     pub checkpoint_log_bytes: u64,
