@@ -2,8 +2,7 @@
 //!
 //! An engine that makes a commit durable by itself writes it through its own buffers, threads and several waits for the
 //! disk. Here it is one write and one sync into a file that never grows: half the time of sled's for one change, and no
-//! thread is woken. The engine gets the same writes at once, but makes them durable only when the journal is full. After
-//! a crash it is given again what it lacks.
+//! thread is woken. The engine gets the same writes when the journal is full, and after a crash what it lacks.
 //!
 //! The file has a header of one block, then records from the first block on, each from the start of a block: a record
 //! that is being written never shares a block with one that was acknowledged. When they reach the end, and the engine has
@@ -51,7 +50,7 @@ pub(super) struct Found {
 }
 
 impl Journal {
-    /// Opens a journal, or creates an empty one. `None` if its header is damaged.
+    /// Opens a journal, or creates an empty one. `None` if its header or its length is damaged.
     pub(super) fn open(path: &Path) -> io::Result<Option<(Journal, Found)>> {
         let mut file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
@@ -62,6 +61,9 @@ impl Journal {
         let Some(salt) = read_header(&bytes) else {
             return Ok(None);
         };
+        if bytes.len() != BLOCK * BLOCKS {
+            return Ok(None);
+        }
         let found = read(&bytes, salt);
         let mut blocks = Blocks::default();
         let journal = Journal {

@@ -10,9 +10,9 @@ use super::{
     StoreStats, WriteWatch,
 };
 
-/// Keys of outdated records that an append removes in its own batch. More than one, so that outdated records get fewer
-/// even if the owner is never idle; few, so that appends stay as fast as without.
-const SWEPT_BY_APPEND: usize = 4;
+/// After so many appends without a pause some outdated records are removed, more than were appended, so that they get
+/// fewer even if the owner is never idle.
+const SWEEP_EVERY: u64 = 16;
 /// Keys of outdated records that one call of `tend` removes: about a millisecond.
 const SWEPT_BY_TEND: usize = 64;
 
@@ -131,18 +131,17 @@ impl Store for Keyed {
         for segment in &missing {
             batch.put(record::segment_key(&segment.header), segment.record.clone());
         }
-        let swept = self
-            .sweeps
-            .next(&*self.pairs, SWEPT_BY_APPEND, &mut batch)?;
         let under_way = self.watch.begin();
         self.pairs.append(batch)?;
         drop(under_way);
-        self.sweeps.done(&swept);
         for segment in missing {
             self.tally.add(segment.header.last, &segment.record);
         }
         self.chain = Some(chain);
         self.appends += 1;
+        if self.appends.is_multiple_of(SWEEP_EVERY) && !self.sweeps.is_empty() {
+            self.tend()?;
+        }
         Ok(())
     }
 

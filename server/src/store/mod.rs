@@ -186,7 +186,7 @@ pub struct StoreLimits {
 pub struct StoreStats {
     /// Calls of `append` that wrote something and returned.
     pub appends: u64,
-    /// Real syncs of the data: one an append, and a few a checkpoint.
+    /// Real syncs of the data: one an append, and more where the store makes room or writes a checkpoint.
     pub syncs: u64,
     /// Bytes of log since the `start` of the checkpoint in force, to within 256 KiB.
     pub log_bytes: u64,

@@ -4,10 +4,12 @@
 //! - Its `flush` writes but does not sync: power can take what it returned for. So whoever syncs it syncs the data file
 //!   through a descriptor of our own.
 //! - A flush takes two waits for the disk and wakes its seven threads. So a commit is synced in a [journal](super::journal)
-//!   instead, and sled is flushed when that is full: one durable change takes half the time, and 64 callers take turns
+//!   instead, and sled gets it when that is full: one durable change takes half the time, and 64 callers take turns
 //!   without fourteen switches of threads a batch.
-//! - It takes damage at the end of its log for a crash, and opens without what came after. The journal goes on where sled
-//!   was last synced: what sled lost is put in again from there, or missed.
+//! - It frees and overwrites segments as if its flush had synced: after a simulated power loss it did not open in 5 to 29
+//!   of 70 cases where writes had gone without a sync, in none of 48 where each had one. So each has one.
+//! - It takes damage at the end of its log for a crash, and opens without what came after. Whenever it was synced, the
+//!   journal says so, under a number that is in sled too: what sled lost is missed.
 //! - It is written by one thread, in one tree, one batch or one pair a commit, values of at most 64 KiB: larger nodes would go to
 //!   files that it never syncs (`blobs/` stays empty).
 //! - A full disk makes it hang, and the file that it leaves keeps it from opening: we look at the free space before each
@@ -46,6 +48,10 @@ const CACHE_BYTES: u64 = 32 << 20;
 const HEADROOM_BYTES: u64 = 4 * SEGMENT_BYTES as u64;
 /// What it may write for one byte that we put: the value, and its node anew.
 const WRITE_FACTOR: u64 = 4;
+/// Bytes of the journal that it gets at a time, with a sync: as much as one commit may be.
+const TOGETHER_BYTES: u64 = VALUE_BYTES_MAX as u64;
+/// What the journal says when sled has all that came before: no batch begins with a key of no bytes.
+const SYNCED: &[u8] = &[0];
 /// It reads its log since the last snapshot when it is opened: gigabytes at most.
 const OPEN_TIME_MAX: Duration = Duration::from_mins(2);
 
@@ -58,6 +64,10 @@ struct SledPairs {
     path: PathBuf,
     folder: Folder,
     journal: Journal,
+    /// What is in the journal and not in sled. Nobody scans for it before sled has it: the log is read at the start, and
+    /// what is outdated was settled with its checkpoint.
+    pending: Vec<Batch>,
+    pending_bytes: u64,
     syncs: u64,
     free_bytes: fn(&Folder) -> io::Result<u64>,
 }
@@ -79,11 +89,15 @@ impl SledPairs {
             path,
             folder,
             journal,
+            pending: Vec::new(),
+            pending_bytes: 0,
             syncs: 0,
             free_bytes: Folder::free_bytes,
         };
-        pairs.catch_up(found)?;
-        Ok(pairs)
+        guarded(&what, OPEN_TIME_MAX, move || {
+            pairs.catch_up(found)?;
+            Ok(pairs)
+        })?
     }
 
     /// Gives sled what it lacks of the journal.
@@ -96,18 +110,18 @@ impl SledPairs {
                 what,
             })
         };
-        let lacking = found
-            .records
-            .into_iter()
-            .filter(|(number, _)| *number > has);
-        let lacking: Vec<_> = lacking.collect();
+        let lost = |number| {
+            damaged(format!(
+                "sled has the commits up to {has}, and had them up to {number}: its end is lost"
+            ))
+        };
+        let lacking = found.records.into_iter();
+        let lacking: Vec<_> = lacking.filter(|(number, _)| *number > has).collect();
         let newest = lacking.last().map_or(has, |(newest, _)| *newest);
         if let Some((first, _)) = lacking.first()
             && *first != has + 1
         {
-            return damaged(format!(
-                "sled has the commits up to {has}, and the journal begins at {first}: the end of sled is lost"
-            ));
+            return lost(first - 1);
         }
         if found.beyond > newest {
             return damaged(format!(
@@ -116,13 +130,26 @@ impl SledPairs {
             ));
         }
         for (number, record) in &lacking {
+            if **record == *SYNCED {
+                return lost(*number);
+            }
             let Some(batch) = Batch::decode(record) else {
                 return damaged(format!("commit {number} of the journal is no batch"));
             };
-            self.guarded(|this| this.apply(&batch))?;
+            self.keep(batch);
         }
         self.journal.restart(newest);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        self.room(self.pending_bytes)?;
         self.write(Batch::default(), true)
+    }
+
+    /// Keeps a batch that is in the journal for when sled gets it.
+    fn keep(&mut self, batch: Batch) {
+        self.pending_bytes += batch.put_bytes();
+        self.pending.push(batch);
     }
 
     /// The number of the newest record of the journal that sled has.
@@ -147,8 +174,8 @@ impl SledPairs {
             .ok_or_else(|| StoreError::failed("using sled", "a write failed before"))
     }
 
-    /// Writes without a sync.
-    fn apply(&self, batch: &Batch) -> sled::Result<()> {
+    /// Gives sled a batch, and makes it durable there.
+    fn apply(&mut self, batch: &Batch) -> sled::Result<()> {
         let Some(db) = &self.db else {
             return Ok(());
         };
@@ -161,22 +188,36 @@ impl SledPairs {
             }
             _ => db.apply_batch(into_sled(batch))?,
         }
+        db.flush()?;
+        self.file.sync_data()?;
+        self.syncs += 1;
         Ok(())
     }
 
-    /// Makes durable in sled what it was given, and lets the journal begin anew.
-    fn sync(&mut self) -> sled::Result<()> {
-        let newest = self.journal.newest();
-        let mut batch = Batch::default();
-        let number = record::seal(JOURNALED, &newest.to_le_bytes());
-        batch.put(Key::from_slice(JOURNALED), number);
-        self.apply(&batch)?;
-        if let Some(db) = &self.db {
-            db.flush()?;
+    /// Gives sled all that is in the journal alone, and this batch, and lets the journal begin anew.
+    fn settle(&mut self, batch: &Batch) -> sled::Result<()> {
+        let mut together = Batch::default();
+        for batch in std::mem::take(&mut self.pending) {
+            if together.put_bytes() + batch.put_bytes() > TOGETHER_BYTES {
+                self.apply(&std::mem::take(&mut together))?;
+            }
+            together.steps.extend(batch.steps);
         }
-        self.file.sync_data()?;
+        self.apply(&together)?;
+        self.pending_bytes = 0;
+        if !batch.steps.is_empty() {
+            self.apply(batch)?;
+        }
+        // A number of its own, in sled first and then in the journal: so that it is seen if sled loses this.
+        let number = self.journal.newest() + 1;
+        let mut mark = Batch::default();
+        let sealed = record::seal(JOURNALED, &number.to_le_bytes());
+        mark.put(Key::from_slice(JOURNALED), sealed);
+        self.apply(&mark)?;
+        self.journal.restart(number - 1);
+        self.journal
+            .append(|record| record.extend_from_slice(SYNCED))?;
         self.syncs += 1;
-        self.journal.restart(newest);
         Ok(())
     }
 
@@ -204,7 +245,7 @@ impl SledPairs {
         }
         let free = (self.free_bytes)(&self.folder)
             .map_err(|error| StoreError::failed("reading the free space", error))?;
-        if free < HEADROOM_BYTES + WRITE_FACTOR * put_bytes {
+        if free < HEADROOM_BYTES + WRITE_FACTOR * (put_bytes + self.pending_bytes) {
             return Err(StoreError::Full {
                 path: self.folder.path().to_owned(),
             });
@@ -214,14 +255,15 @@ impl SledPairs {
 }
 
 impl Pairs for SledPairs {
+    /// Never without a sync: sled frees and overwrites what it takes for durable.
     fn write(&mut self, batch: Batch, sync: bool) -> Result<(), StoreError> {
         self.room(batch.put_bytes())?;
         self.guarded(|this| {
-            this.apply(&batch)?;
             if sync {
-                this.sync()?;
+                this.settle(&batch)
+            } else {
+                this.apply(&batch)
             }
-            Ok(())
         })
     }
 
@@ -235,7 +277,8 @@ impl Pairs for SledPairs {
         self.guarded(|this| {
             this.journal.append(|record| batch.encode(record))?;
             this.syncs += 1;
-            this.apply(&batch)
+            this.keep(batch);
+            Ok(())
         })
     }
 
@@ -289,7 +332,7 @@ fn open_journal(folder: &Folder) -> Result<(Journal, Found), StoreError> {
         .map_err(|error| StoreError::failed(format!("opening {}", path.display()), error))?;
     opened.ok_or(StoreError::Damaged {
         path,
-        what: "its header is damaged".to_owned(),
+        what: "its header or its length is wrong".to_owned(),
     })
 }
 
