@@ -7,6 +7,7 @@
 mod arguments;
 mod increment;
 mod ordered;
+mod single;
 mod terms;
 
 #[cfg(test)]
