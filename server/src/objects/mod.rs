@@ -192,6 +192,8 @@ kinds! {
     counter,
     /// A dict.
     dict,
+    /// An event.
+    event,
 }
 
 /// The kind of this name.
