@@ -7,6 +7,7 @@
 mod arguments;
 mod increment;
 mod ordered;
+mod page;
 mod single;
 mod terms;
 
@@ -194,6 +195,10 @@ kinds! {
     dict,
     /// An event.
     event,
+    /// A namespace.
+    namespace,
+    /// A value.
+    value,
 }
 
 /// The kind of this name.
