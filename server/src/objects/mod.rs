@@ -189,6 +189,8 @@ macro_rules! kinds {
 kinds! {
     /// A barrier.
     barrier,
+    /// A bounded semaphore.
+    bounded_semaphore,
     /// A counter.
     counter,
     /// A dict.
@@ -197,6 +199,8 @@ kinds! {
     event,
     /// A namespace.
     namespace,
+    /// A semaphore.
+    semaphore,
     /// A value.
     value,
 }
