@@ -197,6 +197,8 @@ kinds! {
     dict,
     /// An event.
     event,
+    /// A latch.
+    latch,
     /// A namespace.
     namespace,
     /// A semaphore.
