@@ -1,19 +1,11 @@
 //! Events, semaphores and latches under what happens to clients and servers: deaths, crashes, broken connections.
 
-use super::harness::{World, named, opened, plain};
+use super::harness::{World, named, plain, sized};
 use super::peer::Peer;
-use commonhold_proto::{Call, OpenOptions, Target, Value};
+use commonhold_proto::{Call, Target};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn sized(kind: &str, option: &str, size: i64) -> Target {
-    let options = OpenOptions {
-        options: vec![(option.to_owned(), Value::Int(size))],
-        ..OpenOptions::default()
-    };
-    opened(kind, kind, options)
-}
 
 fn event() -> Target {
     named("event", "event")
@@ -102,6 +94,21 @@ fn the_permits_of_the_dead_go_to_the_next_in_line() {
             .expect("it holds two");
         assert_eq!(next.get(&mut world, &target, "value"), 2.into());
     }
+}
+
+/// The rest of an acquisition of which somebody else gave a part back is still its holder's.
+#[test]
+fn a_lent_row_that_another_session_rewrites_stays_lent() {
+    let mut world = World::new();
+    let target = sized("semaphore", "permits", 3);
+    let (mut holder, mut other) = (world.peer("holder"), world.peer("other"));
+    let three = Call::new("acquire", [3.into()]);
+    assert_eq!(holder.ask(&mut world, &target, three), Ok(true.into()));
+    other.get(&mut world, &target, "release");
+    assert_eq!(other.get(&mut world, &target, "value"), 1.into());
+    let session = world.engine.session(holder.session).expect("known");
+    world.engine.died(&session);
+    assert_eq!(other.get(&mut world, &target, "value"), 3.into());
 }
 
 #[test]
