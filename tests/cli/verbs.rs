@@ -263,7 +263,8 @@ fn a_kind_is_described_without_a_server() {
     home.check(
         "describe --kind heap",
         "",
-        "error: \"heap\" is no kind: there are barrier, counter, dict\n",
+        "error: \"heap\" is no kind: there are barrier, bounded_semaphore, counter, dict, event, latch, namespace, \
+         semaphore, value\n",
         1,
     );
 }

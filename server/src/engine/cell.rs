@@ -102,6 +102,13 @@ impl State {
     /// Applies one row, and keeps the indexes of what ends by itself. `lease` is the caller's.
     pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) {
         self.object.apply(row);
+        // Whoever rewrites a row that is lent to somebody else leaves it lent.
+        let before = match row {
+            Row::Put {
+                key, lent: Some(_), ..
+            } => self.lent.get(key).cloned(),
+            _ => None,
+        };
         if !self.lent.is_empty() || !self.expires.is_empty() {
             self.forget_ends(oid, row);
         }
@@ -115,8 +122,9 @@ impl State {
             self.expires.insert(key.clone(), *at);
             self.due.insert((*at, key.clone()));
         }
-        if let (Some(session), Some(lease)) = (lent, lease)
-            && lease.session == *session
+        let mut leases = [lease, before.as_ref()].into_iter().flatten();
+        if let Some(session) = lent
+            && let Some(lease) = leases.find(|lease| lease.session == *session)
         {
             self.lent.insert(key.clone(), Arc::clone(lease));
             if !lease.lend(oid, key.clone()) {

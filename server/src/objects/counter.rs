@@ -3,7 +3,7 @@
 //! Its only row is `""` -> number. A counter that was never written has none and reads 0.
 
 use super::increment::{BY, CLAMP, Increment, MAX, MIN};
-use super::terms::Terms;
+use super::single::Single;
 use super::{
     Arguments, Cursor, Decision, Kind, Method, Object, Operation, Options, Parameter, RowLimit,
 };
@@ -41,12 +41,12 @@ static ZERO: Value = Value::Int(0);
 /// One number.
 #[derive(Debug, Default)]
 struct Counter {
-    row: Option<(Value, Terms)>,
+    row: Single,
 }
 
 impl Counter {
     fn value(&self) -> &Value {
-        self.row.as_ref().map_or(&ZERO, |(value, _)| value)
+        self.row.value().unwrap_or(&ZERO)
     }
 }
 
@@ -60,56 +60,33 @@ impl Object for Counter {
         let old = self.value();
         match call.method() {
             "get" => Ok(Decision::reply(old.clone())),
-            "set" => Ok(Decision::reply(Value::Null).with(put(new(call)?))),
+            "set" => Ok(Decision::reply(Value::Null).with(Single::put(new(call)?))),
             "increment" => {
                 let value = Increment::of(call)?.of_number(old)?;
-                let row = match &self.row {
-                    Some((_, terms)) => terms.put(RowKey::EMPTY, value.clone()),
-                    None => put(value.clone()),
-                };
-                Ok(Decision::reply(value).with(row))
+                Ok(Decision::reply(value.clone()).with(self.row.keep(value)))
             }
             "compare_and_set" => {
                 let value = new(call)?;
                 if !old.equals(call.value("expected")?) {
                     return Ok(Decision::reply(false));
                 }
-                Ok(Decision::reply(true).with(put(value)))
+                Ok(Decision::reply(true).with(Single::put(value)))
             }
-            "swap" => Ok(Decision::reply(old.clone()).with(put(new(call)?))),
+            "swap" => Ok(Decision::reply(old.clone()).with(Single::put(new(call)?))),
             other => Err(Refusal::new(Code::NoMethod, other)),
         }
     }
 
     fn apply(&mut self, row: &Row) {
-        match row {
-            Row::Put {
-                key,
-                value,
-                lent,
-                expires,
-            } if *key == RowKey::EMPTY && number::is_number(value) => {
-                self.row = Some((value.clone(), Terms::of(*lent, *expires)));
-            }
-            Row::Put { .. } => {}
-            Row::Delete { .. } | Row::DeletePrefix { .. } => {
-                if row.touches(&RowKey::EMPTY) {
-                    self.row = None;
-                }
-            }
-        }
+        self.row.apply(row, number::is_number);
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        let (value, terms) = self.row.as_ref()?;
-        (*key == RowKey::EMPTY).then(|| terms.put(RowKey::EMPTY, value.clone()))
+        self.row.row(key)
     }
 
-    fn rows(&self, after: Option<&Cursor>, _limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
-        match after {
-            None => (self.row(&RowKey::EMPTY).into_iter().collect(), None),
-            Some(_) => (Vec::new(), None),
-        }
+    fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
+        self.row.rows(after, limit)
     }
 
     fn entries(&self) -> u64 {
@@ -117,14 +94,8 @@ impl Object for Counter {
     }
 
     fn bytes(&self) -> u64 {
-        self.row
-            .as_ref()
-            .map_or(0, |(value, _)| value.size() as u64)
+        self.row.bytes()
     }
-}
-
-fn put(value: Value) -> Row {
-    Row::put(RowKey::EMPTY, value)
 }
 
 fn new(call: &Arguments) -> Result<Value, Refusal> {

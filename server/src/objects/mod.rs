@@ -7,6 +7,8 @@
 mod arguments;
 mod increment;
 mod ordered;
+mod page;
+mod single;
 mod terms;
 
 #[cfg(test)]
@@ -187,10 +189,22 @@ macro_rules! kinds {
 kinds! {
     /// A barrier.
     barrier,
+    /// A bounded semaphore.
+    bounded_semaphore,
     /// A counter.
     counter,
     /// A dict.
     dict,
+    /// An event.
+    event,
+    /// A latch.
+    latch,
+    /// A namespace.
+    namespace,
+    /// A semaphore.
+    semaphore,
+    /// A value.
+    value,
 }
 
 /// The kind of this name.

@@ -11,6 +11,11 @@ impl Terms {
         Terms((lent.is_some() || expires.is_some()).then(|| Box::new((lent, expires))))
     }
 
+    /// The session whose lease ends it.
+    pub(super) fn lent(&self) -> Option<SessionId> {
+        self.0.as_deref().and_then(|(lent, _)| *lent)
+    }
+
     /// The row that writes this value and keeps the terms.
     pub(super) fn put(&self, key: RowKey, value: Value) -> Row {
         let (lent, expires) = self.0.as_deref().copied().unwrap_or_default();

@@ -23,6 +23,8 @@ pub(super) enum What {
     /// From the basket.
     Get,
     Linger,
+    /// A permit or an event.
+    Await,
     Other,
 }
 

@@ -296,11 +296,20 @@ pub(super) fn plain(method: &str) -> Call {
 
 /// A barrier of so many parties.
 pub(super) fn barrier(name: &str, parties: i64) -> Target {
+    with_size("barrier", name, "parties", parties)
+}
+
+/// An object that needs its size, named as its kind.
+pub(super) fn sized(kind: &str, option: &str, size: i64) -> Target {
+    with_size(kind, kind, option, size)
+}
+
+fn with_size(kind: &str, name: &str, option: &str, size: i64) -> Target {
     let options = OpenOptions {
-        options: vec![("parties".to_owned(), Value::Int(parties))],
+        options: vec![(option.to_owned(), Value::Int(size))],
         ..OpenOptions::default()
     };
-    opened("barrier", name, options)
+    opened(kind, name, options)
 }
 
 /// Chance from a seed (splitmix64, Steele, Lea and Flood 2014).

@@ -17,6 +17,7 @@ mod lapsing;
 mod leases;
 mod panics;
 mod simulation;
+mod synchronizers;
 mod tally;
 mod threads;
 mod waiting;

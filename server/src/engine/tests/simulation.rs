@@ -4,7 +4,7 @@
 use super::super::faults::{Fault, Faults};
 use super::super::{Engine, Limits};
 use super::actor::{Actor, What};
-use super::harness::{Chance, Moment, World, barrier, kept, named, plain, rows, snapshot};
+use super::harness::{Chance, Moment, World, barrier, kept, named, plain, rows, sized, snapshot};
 use super::identity::{delete, server};
 use super::tally::Tally;
 use crate::store;
@@ -17,6 +17,8 @@ use std::time::Duration;
 const STEPS: usize = 250;
 /// Parties of the barrier.
 const PARTIES: i64 = 3;
+/// Permits of the semaphore.
+const PERMITS: i64 = 3;
 
 /// One story, from a seed.
 struct Story {
@@ -100,7 +102,7 @@ impl Story {
             return self.connect(at);
         }
         let (target, call, what) = self.any_call(at);
-        let waits = matches!(what, What::Wait | What::Acquire | What::Get);
+        let waits = matches!(what, What::Wait | What::Acquire | What::Get | What::Await);
         let timeout = (waits && self.chance.once_in(2))
             .then(|| Duration::from_millis(self.chance.next() % 3_000));
         let actor = &mut self.actors[at];
@@ -111,7 +113,7 @@ impl Story {
     fn any_call(&mut self, at: usize) -> (commonhold_proto::Target, Call, What) {
         let lock = named("hold", "lock");
         let number = self.chance.below(3);
-        let choice = self.chance.below(20);
+        let choice = self.chance.below(24);
         let choice = if self.actors[at].is_locking() {
             // Its thread waits; others of the same client go on.
             choice % 10
@@ -169,6 +171,19 @@ impl Story {
                 (named("trouble", "room"), call, What::Other)
             }
             18 => (server(), delete(&format!("brief{number}")), What::Other),
+            19 => {
+                let call = Call::new("acquire", [(number + 1).into()]);
+                (sized("semaphore", "permits", PERMITS), call, What::Await)
+            }
+            20 => {
+                let permits = sized("semaphore", "permits", PERMITS);
+                (permits, plain("release"), What::Other)
+            }
+            21 => (named("event", "event"), plain("wait"), What::Await),
+            22 => {
+                let call = plain(["set", "clear", "is_set"][number]);
+                (named("event", "event"), call, What::Other)
+            }
             _ => {
                 let target = named("counter", &format!("brief{number}"));
                 (target, plain("increment"), What::Other)

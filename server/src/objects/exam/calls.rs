@@ -77,6 +77,7 @@ pub(in super::super) fn key() -> BoxedStrategy<Value> {
 fn argument(name: &str) -> BoxedStrategy<Value> {
     let right = match name {
         "key" | "member" => key(),
+        "name" => "[a-c]{0,2}".prop_map(Value::Text).boxed(),
         "keys" | "members" => vec(key(), 0..5).prop_map(Value::List).boxed(),
         "pairs" => vec((key(), strategy::value()), 0..5)
             .prop_map(|pairs| {
