@@ -7,6 +7,7 @@
 mod arguments;
 mod increment;
 mod ordered;
+mod paging;
 mod terms;
 
 #[cfg(test)]
