@@ -192,6 +192,8 @@ kinds! {
     counter,
     /// A dict.
     dict,
+    /// A set.
+    set,
 }
 
 /// The kind of this name.
