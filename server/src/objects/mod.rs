@@ -192,6 +192,8 @@ kinds! {
     counter,
     /// A dict.
     dict,
+    /// A list.
+    list,
     /// A set.
     set,
 }
