@@ -263,8 +263,8 @@ fn a_kind_is_described_without_a_server() {
     home.check(
         "describe --kind heap",
         "",
-        "error: \"heap\" is no kind: there are barrier, bounded_semaphore, counter, dict, event, latch, namespace, \
-         semaphore, value\n",
+        "error: \"heap\" is no kind: there are barrier, bounded_semaphore, counter, dict, event, latch, list, \
+         namespace, semaphore, set, value\n",
         1,
     );
 }

@@ -4,7 +4,7 @@
 //! instead. Who waits, waits for `open`: it is asked once, however far there is to count. A count is not lent: what a
 //! client counted stays counted when it dies.
 
-use super::page::page;
+use super::paging;
 use super::terms::Terms;
 use super::{
     Arguments, Cursor, Decision, Kind, Method, Next, Object, Operation, Parameter, RowLimit, Until,
@@ -161,7 +161,7 @@ impl Object for Latch {
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
         let keys = [&LEFT, &OPEN].into_iter();
         let keys = keys.filter(|key| after.is_none_or(|cursor| *cursor.0 < *key.0));
-        page(keys.filter_map(|key| self.row(key)), limit)
+        paging::rows(keys.filter_map(|key| self.row(key)), limit)
     }
 
     fn entries(&self) -> u64 {

@@ -7,7 +7,7 @@
 mod arguments;
 mod increment;
 mod ordered;
-mod page;
+mod paging;
 mod single;
 mod terms;
 
@@ -199,10 +199,14 @@ kinds! {
     event,
     /// A latch.
     latch,
+    /// A list.
+    list,
     /// A namespace.
     namespace,
     /// A semaphore.
     semaphore,
+    /// A set.
+    set,
     /// A value.
     value,
 }

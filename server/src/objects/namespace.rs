@@ -3,7 +3,7 @@
 //! Rows: the attribute's name -> its value. Lists come in order of the names, as from Python's `dir`.
 
 use super::increment::{BY, CLAMP, Increment, MAX, MIN};
-use super::page::page;
+use super::paging;
 use super::terms::Terms;
 use super::{
     Arguments, Cursor, Decision, Kind, Method, OPERATION_ROWS_MAX, Object, Operation, Options,
@@ -212,7 +212,7 @@ impl Object for Namespace {
             None => Bound::Unbounded,
         };
         let attributes = self.attributes.range((start, Bound::Unbounded));
-        page(
+        paging::rows(
             attributes.map(|(key, held)| held.terms.put(key.clone(), held.value.clone())),
             limit,
         )

@@ -12,9 +12,9 @@ mod write;
 
 pub use methods::KIND;
 
-use super::ordered::{Entry, Held, Ordered, Place, Ticket};
+use super::ordered::{Entry, Held, Ordered, Ticket};
 use super::terms::Terms;
-use super::{Arguments, Cursor, Decision, OPERATION_ROWS_MAX, Object, Operation, RowLimit};
+use super::{Arguments, Cursor, Decision, Object, Operation, RowLimit};
 use commonhold_proto::value::{KeyBuffer, path};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Value};
 
@@ -51,10 +51,6 @@ impl Entry<'_, Pair> {
             self.row.clone(),
             row_value(self.ticket, self.held.key.clone(), value),
         )
-    }
-
-    fn to_row(&self) -> Row {
-        self.keep(self.held.value.clone())
     }
 
     fn to_pair(&self) -> (Value, Value) {
@@ -148,20 +144,11 @@ impl Object for Dict {
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        Some(self.rows.get(&key.0)?.to_row())
+        Some(to_row(&self.rows.get(&key.0)?))
     }
 
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
-        let place = match after {
-            None => None,
-            Some(cursor) => match Place::from_bytes(&cursor.0) {
-                None => return (Vec::new(), None),
-                place => place,
-            },
-        };
-        let (page, next) = self.page(place.as_ref(), limit);
-        let rows = page.iter().map(Entry::to_row).collect();
-        (rows, next.map(|place| Cursor(place.to_bytes())))
+        self.rows.rows(after, limit, to_row)
     }
 
     fn entries(&self) -> u64 {
@@ -173,28 +160,8 @@ impl Object for Dict {
     }
 }
 
-impl Dict {
-    /// Entries after a place, at least one if there is one, and where to go on.
-    fn page(
-        &self,
-        after: Option<&Place>,
-        limit: RowLimit,
-    ) -> (Vec<Entry<'_, Pair>>, Option<Place>) {
-        let mut entries = self.rows.after(after).peekable();
-        let mut page: Vec<Entry<'_, Pair>> = Vec::new();
-        let mut bytes = 0;
-        while let Some(entry) = entries.peek() {
-            let size = entry.row.0.len() + entry.held.size();
-            let full = page.len() >= limit.rows || bytes + size > limit.bytes;
-            if full && let Some(last) = page.last() {
-                let place = last.place();
-                return (page, Some(place));
-            }
-            bytes += size;
-            page.extend(entries.next());
-        }
-        (page, None)
-    }
+fn to_row(entry: &Entry<'_, Pair>) -> Row {
+    entry.keep(entry.held.value.clone())
 }
 
 fn fresh(ticket: Ticket, bytes: &[u8], key: &Value, value: Value) -> Row {
@@ -230,11 +197,4 @@ fn parse(value: &Value) -> Option<(Ticket, &Value, &Value)> {
 
 fn pair_value((key, value): (Value, Value)) -> Value {
     Value::Tuple(vec![key, value])
-}
-
-fn too_many(count: usize) -> Refusal {
-    Refusal::new(
-        Code::TooLarge,
-        format!("{count} entries are more than one call may handle, which is {OPERATION_ROWS_MAX}"),
-    )
 }

@@ -1,5 +1,6 @@
 //! A dict against a plain model, and what its methods answer.
 
+use super::super::OPERATION_ROWS_MAX;
 use super::super::exam::{self, Bench};
 use super::*;
 use commonhold_proto::value::{number, strategy};

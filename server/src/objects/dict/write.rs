@@ -1,8 +1,9 @@
 //! Methods of a dict that write whole values.
 
-use super::super::{Arguments, Decision, OPERATION_ROWS_MAX, Operation};
+use super::super::paging::few;
+use super::super::{Arguments, Decision, Operation};
 use super::edit::steps;
-use super::{Dict, Ticket, fresh, pair_value, too_many};
+use super::{Dict, Ticket, fresh, pair_value};
 use commonhold_proto::value::path;
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 use std::collections::{HashMap, HashSet, hash_map};
@@ -166,9 +167,7 @@ impl Dict {
 
     pub(super) fn delete_many(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let keys = call.items("keys")?;
-        if keys.len() > OPERATION_ROWS_MAX {
-            return Err(too_many(keys.len()));
-        }
+        few(keys.len())?;
         let mut rows = Rows::new();
         let mut seen = HashSet::new();
         for key in keys {
@@ -212,8 +211,6 @@ fn pairs(call: &Arguments) -> Result<Vec<(&Value, &Value)>, Refusal> {
             })
             .collect::<Result<_, _>>()?,
     };
-    if pairs.len() > OPERATION_ROWS_MAX {
-        return Err(too_many(pairs.len()));
-    }
+    few(pairs.len())?;
     Ok(pairs)
 }

@@ -1,6 +1,6 @@
 //! A semaphore as an object: its rows, and what is kept beside them.
 
-use super::super::page::page;
+use super::super::paging;
 use super::super::terms::Terms;
 use super::super::{Arguments, Cursor, Decision, Object, Operation, RowLimit};
 use super::{FREE, PERMITS, Permit, Semaphore};
@@ -114,7 +114,7 @@ impl Object for Semaphore {
         let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *FREE.0));
         let permits = self.permits.range((start, Bound::Unbounded));
         let rows = permits.map(|(key, permit)| permit.to_row(key));
-        page(first.into_iter().chain(rows), limit)
+        paging::rows(first.into_iter().chain(rows), limit)
     }
 
     fn entries(&self) -> u64 {

@@ -1,0 +1,107 @@
+//! Methods of a list that read.
+
+use super::super::paging::{Scan, few, page, use_scan};
+use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
+use super::slice::{self, Slice, integer};
+use super::{Item, List, label};
+use commonhold_proto::{Code, Refusal, Value};
+
+impl List {
+    /// The index that the call names, and its item.
+    pub(super) fn item(&self, call: &Arguments, default: Option<i64>) -> Result<&Item, Refusal> {
+        let index = integer(call, "index")?.or(default);
+        let index = index.ok_or_else(|| slice::no_integer(call, "index", &Value::Null))?;
+        let place = slice::index(index, self.items.len())?;
+        Ok(self.items.at(place).expect("the index is below the length"))
+    }
+
+    pub(super) fn get(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        Ok(Decision::reply(self.item(call, None)?.value.clone()))
+    }
+
+    /// The items of a slice, in its order.
+    pub(super) fn slice(&self, slice: Slice) -> Result<Vec<&Item>, Refusal> {
+        few(slice.count).map_err(use_scan)?;
+        if slice.is_plain() {
+            return Ok(self.items.from(slice.first).take(slice.count).collect());
+        }
+        let item = |place| self.items.at(place).expect("a slice stays within its list");
+        Ok(slice.places().map(item).collect())
+    }
+
+    pub(super) fn get_slice(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let items = self.slice(Slice::of(call, self.items.len())?)?;
+        let values = items.into_iter().map(|item| item.value.clone());
+        Ok(Decision::reply(Value::List(values.collect())))
+    }
+
+    /// Every item, unless they are more than one call may handle.
+    pub(super) fn all(&self) -> Result<impl Iterator<Item = &Item>, Refusal> {
+        few(self.items.len()).map_err(use_scan)?;
+        Ok(self.items.after(None))
+    }
+
+    /// The first item between two indexes that equals this value, and its index.
+    pub(super) fn find(
+        &self,
+        value: &Value,
+        from: usize,
+        to: usize,
+    ) -> Result<Option<(usize, &Item)>, Refusal> {
+        let count = to.saturating_sub(from);
+        let looked_at = self.items.from(from).zip(from..).take(count.min(OPERATION_ROWS_MAX));
+        for (item, index) in looked_at {
+            if item.value.equals(value) {
+                return Ok(Some((index, item)));
+            }
+        }
+        few(count).map_err(use_scan)?;
+        Ok(None)
+    }
+
+    pub(super) fn index(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let (value, len) = (call.value("value")?, self.items.len());
+        let bound = |name, default| -> Result<usize, Refusal> {
+            let bound = integer(call, name)?;
+            Ok(bound.map_or(default, |bound| slice::bound(bound, len)))
+        };
+        let (start, stop) = (bound("start", 0)?, bound("stop", len)?);
+        match self.find(value, start, stop)? {
+            Some((index, _)) => Ok(Decision::reply(index)),
+            None => Err(no_value(value)),
+        }
+    }
+
+    pub(super) fn contains(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let found = self.find(call.value("value")?, 0, self.items.len())?;
+        Ok(Decision::reply(found.is_some()))
+    }
+
+    pub(super) fn count(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let value = call.value("value")?;
+        let count = self.all()?.filter(|item| item.value.equals(value)).count();
+        Ok(Decision::reply(count))
+    }
+
+    pub(super) fn copy(&self) -> Result<Decision, Refusal> {
+        let values = self.all()?.map(|item| item.value.clone()).collect();
+        Ok(Decision::reply(Value::List(values)))
+    }
+
+    pub(super) fn scan(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let scan = Scan::of(call)?;
+        let after = match scan.cursor {
+            None => None,
+            Some(bytes) => Some(label(bytes).ok_or_else(|| scan.bad_cursor())?),
+        };
+        let (page, more) = page(self.items.after(after), |item| item.size(), scan.limit);
+        let next = page.last().filter(|_| more);
+        let next = next.map(|item| item.label.to_be_bytes().to_vec());
+        let values = page.into_iter().map(|item| item.value.clone()).collect();
+        Ok(Scan::reply(next, values))
+    }
+}
+
+pub(super) fn no_value(value: &Value) -> Refusal {
+    Refusal::new(Code::NotFound, format!("{} is not in the list", value.repr()))
+}

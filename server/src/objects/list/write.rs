@@ -1,0 +1,199 @@
+//! Methods of a list that write.
+
+use super::super::paging::few;
+use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
+use super::labels;
+use super::read::no_value;
+use super::slice::{self, Slice, integer};
+use super::sort::sort;
+use super::{Item, List, key};
+use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
+
+/// How much room new labels leave beside each item, by the square of the window's items: a window that is four times as
+/// sparse as its halves need to be is not relabelled soon (Itai, Konheim and Rodeh, 1981).
+const ROOM: u128 = 1 << 24;
+
+impl List {
+    pub(super) fn set(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let row = put(self.item(call, None)?, call.value("value")?);
+        Ok(Decision::reply(Value::Null).with(row))
+    }
+
+    pub(super) fn delete(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let row = delete(self.item(call, None)?);
+        Ok(Decision::reply(Value::Null).with(row))
+    }
+
+    pub(super) fn pop(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        // A bad index is told first, as Python does.
+        integer(call, "index")?;
+        if self.items.len() == 0 {
+            return Err(Refusal::new(Code::NotFound, "pop from an empty list"));
+        }
+        let item = self.item(call, Some(-1))?;
+        Ok(Decision::reply(item.value.clone()).with(delete(item)))
+    }
+
+    pub(super) fn remove(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let value = call.value("value")?;
+        match self.find(value, 0, self.items.len())? {
+            Some((_, item)) => Ok(Decision::reply(Value::Null).with(delete(item))),
+            None => Err(no_value(value)),
+        }
+    }
+
+    pub(super) fn delete_slice(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let items = self.slice(Slice::of(call, self.items.len())?)?;
+        Ok(changed(items.into_iter().map(delete).collect()))
+    }
+
+    pub(super) fn append(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        self.add(self.items.len(), &[call.value("value")?])
+    }
+
+    pub(super) fn extend(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        self.add(self.items.len(), &values(call)?)
+    }
+
+    pub(super) fn insert(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let index = integer(call, "index")?
+            .ok_or_else(|| slice::no_integer(call, "index", &Value::Null))?;
+        let place = slice::bound(index, self.items.len());
+        self.add(place, &[call.value("value")?])
+    }
+
+    fn add(&self, place: usize, values: &[&Value]) -> Result<Decision, Refusal> {
+        let mut rows = Rows::new();
+        self.add_rows(place, values, &[], &mut rows)?;
+        Ok(changed(rows))
+    }
+
+    pub(super) fn set_slice(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let slice = Slice::of(call, self.items.len())?;
+        let values = values(call)?;
+        let items = self.slice(slice)?;
+        if !slice.is_plain() && values.len() != items.len() {
+            let what = format!("has {} for a slice of {}", values.len(), items.len());
+            return Err(call.bad("values", &what));
+        }
+        let kept = items.len().min(values.len());
+        let mut rows: Rows = items.iter().zip(&values).map(|(item, value)| put(item, value)).collect();
+        rows.extend(items[kept..].iter().map(|item| delete(item)));
+        let (replaced, added) = values.split_at(kept);
+        self.add_rows(slice.first + kept, added, replaced, &mut rows)?;
+        Ok(changed(rows))
+    }
+
+    /// The rows that add values before the item at `place`. Just before it stand those that the same change replaces.
+    fn add_rows(
+        &self,
+        place: usize,
+        values: &[&Value],
+        replaced: &[&Value],
+        rows: &mut Rows,
+    ) -> Result<(), Refusal> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let label = |place: usize| self.items.at(place).map(|item| item.label);
+        let before = place.checked_sub(1).and_then(label);
+        if let Some(labels) = labels::between(before, label(place), values.len()) {
+            rows.extend(labels.into_iter().zip(values).map(|(label, value)| fresh(label, value)));
+            return Ok(());
+        }
+        // A window around the place that grows until it has room: its items and the new ones share it evenly.
+        let mut reach = 16;
+        let (from, to, labels) = loop {
+            let from = place.saturating_sub(reach);
+            let to = place.saturating_add(reach).min(self.items.len());
+            let count = to - from + values.len();
+            few(count)?;
+            let low = from.checked_sub(1).and_then(label).unwrap_or(0);
+            let high = label(to).unwrap_or(u128::MAX);
+            let sparse = (high - low) / (count as u128 + 1) >= ROOM * (count as u128).pow(2);
+            let last = to - from == self.items.len() || 2 * count > OPERATION_ROWS_MAX;
+            if (sparse || last)
+                && let Some(labels) = labels::inside(low, high, count)
+            {
+                break (from, to, labels);
+            }
+            reach *= 2;
+        };
+        let window: Vec<&Item> = self.items.from(from).take(to - from).collect();
+        rows.extend(window.iter().map(|item| delete(item)));
+        let first_replaced = place - replaced.len();
+        let (left, rest) = labels.split_at(place - from);
+        let (new, right) = rest.split_at(values.len());
+        for ((item, label), place) in window.iter().zip(left).zip(from..) {
+            let new = place.checked_sub(first_replaced).and_then(|nth| replaced.get(nth));
+            rows.push(match new {
+                Some(value) => fresh(*label, value),
+                None => item.terms.put(key(*label), item.value.clone()),
+            });
+        }
+        rows.extend(new.iter().zip(values).map(|(label, value)| fresh(*label, value)));
+        let moved = window[place - from..].iter().zip(right);
+        rows.extend(moved.map(|(item, label)| item.terms.put(key(*label), item.value.clone())));
+        Ok(())
+    }
+
+    pub(super) fn reverse(&self) -> Result<Decision, Refusal> {
+        let mut items: Vec<&Item> = self.all()?.collect();
+        items.reverse();
+        self.rewrite(&items)
+    }
+
+    pub(super) fn sort(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let reverse = call.bool_or("reverse", false)?;
+        let mut items: Vec<&Item> = self.all()?.collect();
+        sort(&mut items, &|item| &item.value, reverse)?;
+        self.rewrite(&items)
+    }
+
+    /// Writes all items in another order, under the labels that are there.
+    fn rewrite(&self, items: &[&Item]) -> Result<Decision, Refusal> {
+        let labels = self.all()?.map(|item| item.label);
+        let moved = labels.zip(items).filter(|(label, item)| *label != item.label);
+        Ok(changed(
+            moved.map(|(label, item)| item.terms.put(key(label), item.value.clone())).collect(),
+        ))
+    }
+
+    pub(super) fn clear(&self) -> Decision {
+        let decision = Decision::reply(Value::Null);
+        if self.items.len() == 0 {
+            return decision;
+        }
+        decision.with(Row::DeletePrefix {
+            prefix: RowKey::EMPTY,
+        })
+    }
+}
+
+/// The values that the call is given.
+fn values(call: &Arguments) -> Result<Vec<&Value>, Refusal> {
+    let values: Vec<&Value> = match call.value("values")? {
+        Value::Dict(pairs) => pairs.iter().map(|(key, _)| key).collect(),
+        _ => call.items("values")?.iter().collect(),
+    };
+    few(values.len())?;
+    Ok(values)
+}
+
+fn changed(rows: Rows) -> Decision {
+    let mut decision = Decision::reply(Value::Null);
+    decision.rows = rows;
+    decision
+}
+
+fn fresh(label: u128, value: &Value) -> Row {
+    Row::put(key(label), value.clone())
+}
+
+fn put(item: &Item, value: &Value) -> Row {
+    fresh(item.label, value)
+}
+
+fn delete(item: &Item) -> Row {
+    Row::delete(key(item.label))
+}
