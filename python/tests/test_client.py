@@ -81,7 +81,15 @@ def test_other_threads_run_while_one_waits(server, ch):
     assert d["n"] == 1
 
 
-def test_ctrl_c_ends_a_wait_and_nothing_else(server, ch):
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C: whoever is started in the background of a shell inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_wait_and_nothing_else(server, ch, ctrl_c):
     d = ch.dict("hits")
     d["n"] = 0
     server.pause()
@@ -142,7 +150,7 @@ def test_a_handler_that_raises_nothing_ends_nothing(server, ch):
     assert seen == [signal.SIGUSR1]
 
 
-def test_ctrl_c_ends_a_connect_that_waits(server):
+def test_ctrl_c_ends_a_connect_that_waits(server, ctrl_c):
     server.pause()
     pressing = after(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
