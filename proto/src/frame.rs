@@ -4,7 +4,6 @@
 //! close to a gigabyte before anybody could count its calls. So it is read by hand. The numbers are those of
 //! `commonhold.proto`; a test compares the bytes with what the descriptor makes of them.
 
-use crate::plain;
 use crate::value::wire::invalid;
 use crate::wire::{Call, Hello, Part, Range};
 use bytes::{Buf, BufMut};
@@ -15,9 +14,6 @@ use prost::{DecodeError, Message};
 pub const FRAME_CALLS_MAX: usize = 4_096;
 /// Runs of acknowledged replies in one frame: more than a server keeps of a lane.
 pub const FRAME_RUNS_MAX: usize = 65_536;
-
-/// A shorter call makes no sense.
-const CALL_BYTES_MIN: usize = 16;
 
 const HELLO: u32 = 1;
 const CALLS: u32 = 2;
@@ -70,18 +66,6 @@ impl Message for ClientFrame {
                 encoding::message::merge(wire_type, hello, buf, ctx)
             }
             CALLS if self.calls.len() < FRAME_CALLS_MAX => {
-                if wire_type == WireType::LengthDelimited
-                    && let Some((call, read)) = plain::read(buf.chunk())
-                {
-                    if self.calls.is_empty() {
-                        // The others are likely to be as long.
-                        let others = buf.remaining() / read.max(CALL_BYTES_MIN);
-                        self.calls.reserve(others.min(FRAME_CALLS_MAX));
-                    }
-                    self.calls.push(call);
-                    buf.advance(read);
-                    return Ok(());
-                }
                 encoding::message::merge_repeated(wire_type, &mut self.calls, buf, ctx)
             }
             ACKNOWLEDGED if self.acknowledged.len() < FRAME_RUNS_MAX => {

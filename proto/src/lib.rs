@@ -12,7 +12,6 @@ mod id;
 pub mod keyfile;
 pub mod login;
 pub mod place;
-mod plain;
 mod ranges;
 mod refusal;
 mod row;
