@@ -295,8 +295,11 @@ impl World {
         for _ in 0..10_000 {
             self.lane.acknowledge_now();
             let frame = self.lane.next_frame(self.now);
-            let quiet =
-                frame.is_none() && self.model.replies.is_empty() && self.to_server.is_empty();
+            // A reply that arrives now may still have to be acknowledged in the next round.
+            let quiet = frame.is_none()
+                && self.model.replies.is_empty()
+                && self.to_server.is_empty()
+                && self.to_client.is_empty();
             self.to_server.extend(frame);
             self.step(Step::ServerReceives);
             self.step(Step::ServerSends(3));
@@ -306,7 +309,7 @@ impl World {
                 .into_iter()
                 .filter(|sequence| self.take(*sequence))
                 .count();
-            if quiet && taken == 0 && self.to_client.is_empty() {
+            if quiet && taken == 0 {
                 return;
             }
         }

@@ -31,6 +31,25 @@ proptest! {
 }
 
 #[test]
+fn the_reply_of_an_abandoned_call_is_acknowledged_when_it_comes_last() {
+    let mut world = World::new();
+    let sequence = world.submit(0, 0);
+    world.step(Step::ClientSends);
+    world.step(Step::Abandon(0));
+    for step in [
+        Step::ServerReceives,
+        Step::ClientSends,
+        Step::ServerReceives,
+        Step::ServerSends(1),
+    ] {
+        world.step(step);
+    }
+    world.settle();
+    assert!(world.model.outcomes.is_empty());
+    assert_eq!(world.model.acknowledged, [sequence].into());
+}
+
+#[test]
 fn what_was_sent_again_is_counted() {
     let mut world = World::new();
     // One is answered, of one the reply is lost, and one is lost on its way.
