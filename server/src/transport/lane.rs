@@ -12,7 +12,9 @@ use crate::engine::{Engine, Joined, Origin};
 use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Call, Code, LaneId, Refusal, Revision, SessionId, call_bytes_max, wire};
+use commonhold_proto::{
+    Call, Code, LaneId, Received, Refusal, Revision, SessionId, call_bytes_max, wire,
+};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -64,8 +66,9 @@ pub(crate) struct LaneStream {
     staged_bytes: usize,
     /// Calls that came in one frame and are not begun: too many bytes of replies wait for their client.
     calls: vec::IntoIter<wire::Call>,
-    /// The same of those that came in parts; they are begun after the others.
-    in_parts: VecDeque<Arrived>,
+    /// The same of those that came in parts; they are begun after the others. They are made, and count as staged no
+    /// longer, when they are begun: in memory they may be many times as large.
+    in_parts: VecDeque<(u64, Bytes)>,
     goodbye: Goodbye,
 }
 
@@ -75,13 +78,6 @@ enum Goodbye {
     /// Said, and answered once this is durable.
     Said(Revision),
     Answered,
-}
-
-/// A call that came whole.
-enum Arrived {
-    Call(wire::Call),
-    /// It holds too much to be made: only its number is known.
-    Refused(u64, Refusal),
 }
 
 /// Reads the hello and takes the lane.
@@ -233,8 +229,7 @@ impl LaneStream {
         // No frame is read while calls of the one before are not begun.
         self.calls = frame.calls.into_iter();
         for part in &frame.parts {
-            let whole = self.stage(part)?;
-            self.in_parts.extend(whole);
+            self.stage(part)?;
         }
         self.execute_calls()?;
         if frame.goodbye && self.goodbye == Goodbye::No {
@@ -264,9 +259,17 @@ impl LaneStream {
                     return Err(End::TooMuch(why));
                 }
             }
-            let next = self.calls.next().map(Arrived::Call);
-            if let Some(call) = next.or_else(|| self.in_parts.pop_front()) {
-                self.call(call)?;
+            if let Some(call) = self.calls.next() {
+                self.call(call.sequence, Call::from_wire(call))?;
+            } else if let Some((sequence, whole)) = self.in_parts.pop_front() {
+                let unstaged = whole.len();
+                self.call(sequence, made(sequence, whole)?)?;
+                // Not by the method: the lane is lent to the decoder.
+                self.staged_bytes -= unstaged;
+                self.joint
+                    .front
+                    .staged
+                    .fetch_sub(unstaged, Ordering::AcqRel);
             }
         }
         drop(executing);
@@ -278,13 +281,9 @@ impl LaneStream {
         self.calls.len() == 0 && self.in_parts.is_empty()
     }
 
-    fn call(&self, call: Arrived) -> Result<(), End> {
+    fn call(&self, sequence: u64, call: Result<Received, Refusal>) -> Result<(), End> {
         let engine = &self.joint.front.engine;
         let lane = self.joint.lane();
-        let (sequence, call) = match call {
-            Arrived::Call(call) => (call.sequence, Call::from_wire(call)),
-            Arrived::Refused(sequence, refusal) => (sequence, Err(refusal)),
-        };
         if sequence == 0 {
             return Err(End::Malformed("calls are numbered from 1"));
         }
@@ -298,8 +297,8 @@ impl LaneStream {
         Ok(())
     }
 
-    /// Takes a piece of a call; the last one makes the call.
-    fn stage(&mut self, part: &wire::Part) -> Result<Option<Arrived>, End> {
+    /// Takes a piece of a call; after the last one it has come.
+    fn stage(&mut self, part: &wire::Part) -> Result<(), End> {
         let limits = &self.joint.front.engine.limits;
         if (part.data.is_empty() && !part.last) || self.staged.len() > CREDITS as usize {
             return Err(End::Malformed("parts without a call"));
@@ -324,29 +323,11 @@ impl LaneStream {
             ));
         }
         staged.extend_from_slice(&part.data);
-        if !part.last {
-            return Ok(None);
+        if part.last {
+            let whole = self.staged.remove(&part.sequence).unwrap_or_default();
+            self.in_parts.push_back((part.sequence, whole.freeze()));
         }
-        let whole: Bytes = self
-            .staged
-            .remove(&part.sequence)
-            .unwrap_or_default()
-            .freeze();
-        self.unstage(whole.len());
-        let call = wire::Call::from_bytes(whole)
-            .map_err(|_| End::Malformed("a call in parts is no call"))?;
-        match call {
-            Ok(call) if call.sequence != part.sequence => {
-                Err(End::Malformed("a call in parts has another number"))
-            }
-            Ok(call) => Ok(Some(Arrived::Call(call))),
-            Err(refusal) => Ok(Some(Arrived::Refused(part.sequence, refusal))),
-        }
-    }
-
-    fn unstage(&mut self, bytes: usize) {
-        self.staged_bytes -= bytes;
-        self.joint.front.staged.fetch_sub(bytes, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Takes in what has come. True if there may be more at once.
@@ -434,6 +415,19 @@ impl LaneStream {
     }
 }
 
+/// Makes a call that came in parts. Of one that holds too much to be made, only its number is known.
+fn made(sequence: u64, whole: Bytes) -> Result<Result<Received, Refusal>, End> {
+    let call =
+        wire::Call::from_bytes(whole).map_err(|_| End::Malformed("a call in parts is no call"))?;
+    match call {
+        Ok(call) if call.sequence != sequence => {
+            Err(End::Malformed("a call in parts has another number"))
+        }
+        Ok(call) => Ok(Call::from_wire(call)),
+        Err(refusal) => Ok(Err(refusal)),
+    }
+}
+
 enum Incoming {
     Waits,
     Ended,
@@ -456,6 +450,7 @@ impl Stream for LaneStream {
 
 impl Drop for LaneStream {
     fn drop(&mut self) {
-        self.unstage(self.staged_bytes);
+        let staged = &self.joint.front.staged;
+        staged.fetch_sub(self.staged_bytes, Ordering::AcqRel);
     }
 }
