@@ -9,7 +9,9 @@ use super::faults::Fault;
 use super::waiting::Parked;
 use super::{Engine, caught};
 use crate::objects::{Arguments, Decision, Lapse, Next, Operation};
-use commonhold_proto::{Call, Code, Outcome, OutcomeState, Refusal, Rows, call_bytes_max};
+use commonhold_proto::{
+    Call, Code, Outcome, OutcomeState, Refusal, Revision, Rows, call_bytes_max,
+};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 
@@ -122,6 +124,7 @@ impl Engine {
             owner: caller.owner,
             at: state.at,
             last: state.last,
+            next: Revision(self.log.newest().0 + 1),
             may_wait: caller.may_wait,
         };
         // Whatever came in a call can be given back.

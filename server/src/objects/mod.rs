@@ -50,6 +50,25 @@ pub trait Object: Send {
         smallvec![Row::delete(key.clone())]
     }
 
+    /// The token under which the row of this key is held, if it is a grant: a lock, an item that was taken. When such a
+    /// row is taken from its session, the engine tells the session. By default no row is.
+    fn token(&self, key: &RowKey) -> Option<Revision> {
+        let _ = key;
+        None
+    }
+
+    /// Is it held with this token now, so that nobody else may write what it guards? By default it is no lock.
+    fn is_held_with(&self, token: Revision) -> bool {
+        let _ = token;
+        false
+    }
+
+    /// Who holds it, or parts of it, in the order in which they came, at most `limit`. By default nobody does.
+    fn holders(&self, limit: usize) -> Vec<Holder> {
+        let _ = limit;
+        Vec::new()
+    }
+
     /// The row of this key as it stands, leases and expiry included: what undoes a change to it.
     fn row(&self, key: &RowKey) -> Option<Row>;
 
@@ -90,8 +109,28 @@ pub struct Operation {
     pub at: ServerTime,
     /// The object's last revision: with an index within the change it makes a ticket that is unique and grows.
     pub last: Revision,
+    /// A revision above all that changed this object before, at most that of the change which this decision makes, and
+    /// above whatever a crash may have taken back: the token of a grant.
+    pub next: Revision,
     /// May it wait at all? False for a time-out of 0.
     pub may_wait: bool,
+}
+
+/// Someone who holds an object, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The session; `None` for a unary call, or one whose lock stayed when it ended.
+    pub session: Option<SessionId>,
+    /// The thread or task.
+    pub owner: Owner,
+    /// Since when.
+    pub since: ServerTime,
+    /// The token of the grant.
+    pub token: Option<Revision>,
+    /// What the holder says of itself.
+    pub note: Option<String>,
+    /// What it holds, where that is not all: `read`, `2 permits`, an item.
+    pub part: Option<String>,
 }
 
 /// Why a row lapses.

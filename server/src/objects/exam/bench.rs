@@ -84,6 +84,7 @@ impl Bench {
             owner: Owner(session),
             at: ServerTime(0),
             last: Revision(0),
+            next: Revision(0),
             may_wait,
         };
         self.execute(self.calls, operation, call)
@@ -107,6 +108,7 @@ impl Bench {
             owner: Owner(0),
             at: ServerTime(0),
             last: Revision(0),
+            next: Revision(0),
             may_wait,
         };
         self.execute(self.calls, operation, call)
@@ -119,6 +121,7 @@ impl Bench {
         call: Call,
     ) -> Option<Result<Value, Refusal>> {
         operation.last = Revision(self.revision);
+        operation.next = Revision(self.revision + 1);
         operation.at = ServerTime(1000 + self.calls);
         let call = match self.kind.bind(call) {
             Ok(call) => call,
