@@ -108,6 +108,33 @@ pub struct Call {
     pub named: Vec<(String, Value)>,
 }
 
+/// A grant of a lock, named with a write: the write is refused once the lock is held by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fence {
+    /// The lock.
+    pub lock: Oid,
+    /// The token that it was granted with.
+    pub token: Revision,
+}
+
+impl Fence {
+    /// Its wire form.
+    pub const fn to_wire(self) -> wire::Fence {
+        wire::Fence {
+            lock: self.lock.0,
+            token: self.token.0,
+        }
+    }
+
+    /// The fence of a wire form.
+    pub const fn from_wire(fence: wire::Fence) -> Fence {
+        Fence {
+            lock: Oid(fence.lock),
+            token: Revision(fence.token),
+        }
+    }
+}
+
 /// The parts of a call's wire form, as [`Call::from_wire`] takes it apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
@@ -121,6 +148,8 @@ pub struct Received {
     pub timeout: Option<Duration>,
     /// The thread or task that calls.
     pub owner: Owner,
+    /// The grant without which the call is refused.
+    pub fence: Option<Fence>,
 }
 
 impl Call {
@@ -184,7 +213,7 @@ impl Call {
         hasher.finish()
     }
 
-    /// The wire form.
+    /// The wire form, without a fence.
     pub fn into_wire(
         self,
         sequence: u64,
@@ -204,6 +233,7 @@ impl Call {
             timeout_ms: timeout
                 .map(|t| u64::try_from(t.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)),
             owner: owner.0,
+            fence: None,
         }
     }
 
@@ -231,6 +261,7 @@ impl Call {
             },
             timeout: wire.timeout_ms.map(Duration::from_millis),
             owner: Owner(wire.owner),
+            fence: wire.fence.map(Fence::from_wire),
         })
     }
 }
@@ -316,7 +347,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The wire form.
+    /// The wire form, without a fence.
     pub fn into_wire(self, sequence: u64) -> wire::Reply {
         wire::Reply {
             sequence,

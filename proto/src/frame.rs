@@ -21,6 +21,7 @@ const ACKNOWLEDGED: u32 = 3;
 const CANCEL: u32 = 4;
 const PARTS: u32 = 5;
 const GOODBYE: u32 = 6;
+const BEAT: u32 = 7;
 
 /// What a client sends on a lane; the first frame carries `hello`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,8 @@ pub struct ClientFrame {
     pub parts: Vec<Part>,
     /// The session ends cleanly; nothing is unanswered.
     pub goodbye: bool,
+    /// A sign of life that the server answers with the same number; 0: none.
+    pub beat: u64,
 }
 
 impl Message for ClientFrame {
@@ -50,6 +53,9 @@ impl Message for ClientFrame {
         encoding::message::encode_repeated(PARTS, &self.parts, buf);
         if self.goodbye {
             encoding::bool::encode(GOODBYE, &self.goodbye, buf);
+        }
+        if self.beat != 0 {
+            encoding::uint64::encode(BEAT, &self.beat, buf);
         }
     }
 
@@ -77,6 +83,7 @@ impl Message for ClientFrame {
             }
             CALLS | ACKNOWLEDGED | PARTS => Err(invalid("a frame holds too much")),
             GOODBYE => encoding::bool::merge(wire_type, &mut self.goodbye, buf, ctx),
+            BEAT => encoding::uint64::merge(wire_type, &mut self.beat, buf, ctx),
             _ => encoding::skip_field(wire_type, tag, buf, ctx),
         }
     }
@@ -92,6 +99,11 @@ impl Message for ClientFrame {
                 encoding::bool::encoded_len(GOODBYE, &self.goodbye)
             } else {
                 0
+            }
+            + if self.beat == 0 {
+                0
+            } else {
+                encoding::uint64::encoded_len(BEAT, &self.beat)
             }
     }
 
@@ -119,6 +131,8 @@ mod tests {
         parts: Vec<Part>,
         #[prost(bool, tag = "6")]
         goodbye: bool,
+        #[prost(uint64, tag = "7")]
+        beat: u64,
     }
 
     #[test]
@@ -136,6 +150,7 @@ mod tests {
             cancel: vec![1, 300, u64::MAX],
             parts: vec![Part::default()],
             goodbye: true,
+            beat: 300,
         };
         for frame in [full, ClientFrame::default()] {
             let twin = Twin {
@@ -145,6 +160,7 @@ mod tests {
                 cancel: frame.cancel.clone(),
                 parts: frame.parts.clone(),
                 goodbye: frame.goodbye,
+                beat: frame.beat,
             };
             let bytes = frame.encode_to_vec();
             assert_eq!(bytes, twin.encode_to_vec());

@@ -20,7 +20,8 @@ pub mod value;
 pub mod wire;
 
 pub use call::{
-    CALL_OVERHEAD_MAX, Call, Durability, Open, OpenOptions, Received, Reply, Target, call_bytes_max,
+    CALL_OVERHEAD_MAX, Call, Durability, Fence, Open, OpenOptions, Received, Reply, Target,
+    call_bytes_max,
 };
 pub use count::CALL_VALUES_MAX;
 pub use frame::{FRAME_CALLS_MAX, FRAME_RUNS_MAX};

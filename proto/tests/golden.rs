@@ -211,6 +211,7 @@ fn frames() {
         lease_lost: true,
         value_bytes_max: 64 << 20,
         boot: 500,
+        lost: Vec::new(),
     };
     check(
         "frames-1.txt",

@@ -149,6 +149,7 @@ mod tests {
                 last: true,
             }],
             goodbye: true,
+            ..wire::ClientFrame::default()
         };
         assert_eq!(read, expected);
         let whole = whole_call(300, &body, timeout);

@@ -3,8 +3,8 @@
 use crate::arbitrary::{call, change, outcome, reply, row, target};
 use bytes::Bytes;
 use commonhold_proto::{
-    Call, Change, Oid, Outcome, Owner, Part, Received, Reply, Revision, Row, RowKey, ServerTime,
-    Target, Value, wire,
+    Call, Change, Fence, Oid, Outcome, Owner, Part, Received, Reply, Revision, Row, RowKey,
+    ServerTime, Target, Value, wire,
 };
 use proptest::prelude::*;
 use prost::Message as _;
@@ -24,12 +24,15 @@ proptest! {
         sequence: u64,
         timeout: Option<u32>,
         owner: u64,
+        fence: Option<(u64, u64)>,
     ) {
         let timeout = timeout.map(|ms| Duration::from_millis(ms.into()));
-        let sent = call.clone().into_wire(sequence, target.clone(), timeout, Owner(owner));
+        let fence = fence.map(|(lock, token)| Fence { lock: Oid(lock), token: Revision(token) });
+        let mut sent = call.clone().into_wire(sequence, target.clone(), timeout, Owner(owner));
+        sent.fence = fence.map(Fence::to_wire);
         let received = Call::from_wire(wire::Call::decode(&*sent.encode_to_vec())?)?;
         let owner = Owner(owner);
-        let expected = Received { sequence, target, call, timeout, owner };
+        let expected = Received { sequence, target, call, timeout, owner, fence };
         prop_assert_eq!(shown(&received), shown(&expected));
     }
 

@@ -80,9 +80,19 @@ impl Engine {
             .kind
             .bind(call)
             .and_then(|call| self.admit(&call, cell.durability).map(|()| call));
-        match checked {
-            Ok(call) => self.execute(cell, caller, &call),
-            Err(refusal) => self.answer(caller, Engine::refused(refusal), Revision(0)),
+        let call = match checked {
+            Ok(call) => call,
+            Err(refusal) => return self.answer(caller, Engine::refused(refusal), Revision(0)),
+        };
+        if let Some(lock) = cell.options.shared_lock() {
+            return self.execute_shared(cell, lock, caller, &call);
+        }
+        if let Err(refusal) = self.check_guard(cell, caller, &call) {
+            return self.answer(caller, Engine::refused(refusal), Revision(0));
+        }
+        match caller.fence {
+            None => self.execute(cell, caller, &call),
+            Some(fence) => self.execute_fenced(cell, caller, &call, fence),
         }
     }
 
@@ -153,8 +163,11 @@ impl Engine {
             fingerprint,
             owner: Owner(0),
             opened: false,
+            led_from: None,
             deadline: Some(self.clock.monotonic()),
             may_wait: false,
+            fence: None,
+            floor: Revision(0),
         };
         if let Admission::Resume(outcome) = lane.admit(sequence, fingerprint) {
             self.go_on(&caller, outcome);

@@ -60,7 +60,7 @@ impl Engine {
         } else {
             1
         };
-        let oid = caller.opened.then_some(cell.oid);
+        let oid = caller.names(cell.oid);
         let mut kept = None;
         self.change(cell, state, caller.lease(), rows, |revision, logged| {
             let reply = Reply {
@@ -89,11 +89,11 @@ impl Engine {
             lane.answer(
                 caller.sequence,
                 reply,
-                self.gate_of(state.gate),
+                self.gate_of(state.gate.max(caller.floor)),
                 self.gate.durable(),
             );
         } else {
-            let gate = self.gate_of(state.gate);
+            let gate = self.gate_of(state.gate.max(caller.floor));
             lane.finish(
                 caller.sequence,
                 outcome,
@@ -149,7 +149,7 @@ impl Engine {
             result,
             revision: state.last,
             remembered: false,
-            oid: caller.opened.then_some(cell.oid),
+            oid: caller.names(cell.oid),
         }
     }
 
@@ -194,7 +194,7 @@ impl Engine {
 
     /// Sends an answer that is no outcome.
     pub(super) fn answer(&self, caller: &Caller, reply: Reply, gate: Revision) {
-        let gate = self.gate_of(gate);
+        let gate = self.gate_of(gate.max(caller.floor));
         match &caller.origin {
             Origin::Lane(connection) => {
                 connection

@@ -2,7 +2,7 @@
 
 use super::waiting::Parked;
 use crate::session::{Lane, Lease};
-use commonhold_proto::{Owner, Reply, Revision};
+use commonhold_proto::{Fence, Oid, Owner, Reply, Revision};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,10 +19,16 @@ pub(crate) struct Caller {
     pub(crate) owner: Owner,
     /// Opened by name: the reply says which object it was.
     pub(crate) opened: bool,
+    /// The object that it was opened as, if that led it to another.
+    pub(super) led_from: Option<Oid>,
     /// On the monotonic clock; `None` is for ever.
     pub(crate) deadline: Option<Duration>,
     /// False for a time-out of 0.
     pub(crate) may_wait: bool,
+    /// The grant without which it is refused.
+    pub(crate) fence: Option<Fence>,
+    /// What must be durable before its answer leaves, besides what its own object says.
+    pub(super) floor: Revision,
 }
 
 /// Where a call comes from.
@@ -86,6 +92,11 @@ impl Unary {
 }
 
 impl Caller {
+    /// The object that the reply names, if the call was opened by name.
+    pub(super) fn names(&self, reached: Oid) -> Option<Oid> {
+        self.opened.then_some(self.led_from.unwrap_or(reached))
+    }
+
     pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
         match &self.origin {
             Origin::Lane(connection) => Some(&connection.lease),

@@ -3,6 +3,7 @@
 //! Lock order: the registry's table, then cells in the order of their oids, then a lane's state or a lease's rows, then
 //! the tail of the log. `state` guards everything that changes; the rest is fixed when the object is created.
 
+use super::lost::{Loss, Threatened};
 use super::waiting::Waiting;
 use crate::objects::{Kind, Object, Options};
 use crate::session::Lease;
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) waiting: Waiting,
     /// Leases that had ended when a row was lent under them: whoever lets the lock go sweeps them again.
     late: Vec<Arc<Lease>>,
+    /// Grants that sessions lost: whoever lets the lock go tells them.
+    lost: Vec<Loss>,
     /// Rows that end with a lease.
     lent: BTreeMap<RowKey, Arc<Lease>>,
     /// Rows that end at a time.
@@ -68,6 +71,7 @@ impl Cell {
             at: ServerTime(0),
             waiting: Waiting::default(),
             late: Vec::new(),
+            lost: Vec::new(),
             lent: BTreeMap::new(),
             expires: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -101,6 +105,11 @@ impl Cell {
 impl State {
     /// Applies one row, and keeps the indexes of what ends by itself. `lease` is the caller's.
     pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) {
+        let threatened = if self.lent.is_empty() {
+            Vec::new()
+        } else {
+            self.threatened(row, lease)
+        };
         self.object.apply(row);
         // Whoever rewrites a row that is lent to somebody else leaves it lent.
         let before = match row {
@@ -112,6 +121,24 @@ impl State {
         if !self.lent.is_empty() || !self.expires.is_empty() {
             self.forget_ends(oid, row);
         }
+        self.index(oid, row, lease, before.as_ref());
+        for grant in threatened {
+            let kept = self.is_lent(&grant.key, &grant.lease)
+                && self.object.token(&grant.key) == Some(grant.token);
+            if !kept {
+                self.lost.push(grant.lost(oid));
+            }
+        }
+    }
+
+    /// Notes when a row ends.
+    fn index(
+        &mut self,
+        oid: Oid,
+        row: &Row,
+        lease: Option<&Arc<Lease>>,
+        before: Option<&Arc<Lease>>,
+    ) {
         let Row::Put {
             key, lent, expires, ..
         } = row
@@ -122,7 +149,7 @@ impl State {
             self.expires.insert(key.clone(), *at);
             self.due.insert((*at, key.clone()));
         }
-        let mut leases = [lease, before.as_ref()].into_iter().flatten();
+        let mut leases = [lease, before].into_iter().flatten();
         if let Some(session) = lent
             && let Some(lease) = leases.find(|lease| lease.session == *session)
         {
@@ -133,9 +160,38 @@ impl State {
         }
     }
 
-    /// Leases under which rows were lent too late.
-    pub(super) fn take_late(&mut self) -> Vec<Arc<Lease>> {
-        std::mem::take(&mut self.late)
+    /// The grants of sessions other than the caller's that a row touches.
+    fn threatened(&self, row: &Row, lease: Option<&Arc<Lease>>) -> Vec<Threatened> {
+        let grant = |(key, held): (&RowKey, &Arc<Lease>)| {
+            if lease.is_some_and(|lease| lease.session == held.session) {
+                return None;
+            }
+            Some(Threatened {
+                lease: Arc::clone(held),
+                key: key.clone(),
+                token: self.object.token(key)?,
+            })
+        };
+        match row {
+            Row::Put { key, .. } | Row::Delete { key } => {
+                let held = self.lent.get_key_value(key);
+                held.and_then(grant).into_iter().collect()
+            }
+            Row::DeletePrefix { prefix } => self
+                .lent
+                .range((Bound::Included(prefix.clone()), Bound::Unbounded))
+                .take_while(|(key, _)| key.0.starts_with(&prefix.0))
+                .filter_map(grant)
+                .collect(),
+        }
+    }
+
+    /// Leases under which rows were lent too late, and grants that were lost.
+    pub(super) fn take_news(&mut self) -> (Vec<Arc<Lease>>, Vec<Loss>) {
+        (
+            std::mem::take(&mut self.late),
+            std::mem::take(&mut self.lost),
+        )
     }
 
     fn forget_ends(&mut self, oid: Oid, row: &Row) {

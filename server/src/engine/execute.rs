@@ -6,6 +6,7 @@
 use super::caller::Caller;
 use super::cell::{Cell, State};
 use super::faults::Fault;
+use super::parking::Late;
 use super::waiting::Parked;
 use super::{Engine, caught};
 use crate::objects::{Arguments, Decision, Lapse, Next, Operation};
@@ -14,6 +15,7 @@ use commonhold_proto::{
 };
 use parking_lot::MutexGuard;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a call stands that is decided about.
 #[derive(Clone, Copy, Default)]
@@ -84,8 +86,11 @@ impl Engine {
 
     /// Lets a cell go, and sweeps the leases under which rows were lent although they had ended meanwhile.
     pub(super) fn let_go(&self, mut state: MutexGuard<'_, State>) {
-        let late = state.take_late();
+        let (late, lost) = state.take_news();
         drop(state);
+        if !lost.is_empty() {
+            self.tell_lost(lost);
+        }
         if self.faults.has(Fault::IgnoreEndedLease) {
             return;
         }
@@ -95,7 +100,7 @@ impl Engine {
     }
 
     /// A call whose lease has ended is dropped: its client resumes with a new lease and sends it again.
-    fn is_dropped(&self, caller: &Caller) -> bool {
+    pub(super) fn is_dropped(&self, caller: &Caller) -> bool {
         let ended = self.has_ended(caller);
         if ended && let Some(lane) = caller.lane() {
             lane.forget(caller.sequence);
@@ -147,6 +152,10 @@ impl Engine {
             Ok(Err(mut refusal)) => {
                 if refusal.code == Code::NotFound {
                     refusal.message = format!("{} in {}", refusal.message, cell.title());
+                }
+                if refusal.code == Code::WouldBlock {
+                    refusal.message =
+                        format!("{} is not free{}", cell.title(), self.held_by(state));
                 }
                 Err(refusal)
             }
@@ -214,7 +223,9 @@ impl Engine {
             self.end(cell, state, caller, Rows::new(), Err(refusal), changed);
             return false;
         }
-        let first = standing.first && rows.is_empty();
+        // A call that goes on as another stands where that one's callers do.
+        let line = bound.method.line;
+        let first = standing.first && line == standing.line && rows.is_empty();
         changed |= !rows.is_empty();
         let outcome = changed.then(|| Outcome {
             fingerprint: caller.fingerprint,
@@ -233,7 +244,13 @@ impl Engine {
         }
         if !caller.may_wait {
             // Its time is over at once: what it does then is decided on what it just changed.
-            self.expire(cell, state, caller, deadline.as_ref(), changed);
+            let late = Late {
+                on_deadline: deadline.as_ref(),
+                changed,
+                waited: Duration::ZERO,
+                ahead: 0,
+            };
+            self.expire(cell, state, caller, late);
             return false;
         }
         let parked = Parked::new(
@@ -242,7 +259,7 @@ impl Engine {
             bound,
             deadline,
             until,
-            standing.line,
+            self.clock.monotonic(),
             changed,
         );
         self.park(state, Arc::new(parked), outcome, first)

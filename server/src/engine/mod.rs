@@ -11,9 +11,12 @@ mod checkpoint;
 mod commit;
 mod execute;
 mod faults;
+mod fence;
 mod gate;
 mod lease;
+mod links;
 mod log;
+mod lost;
 mod parking;
 mod recover;
 mod registry;
@@ -23,6 +26,7 @@ mod table;
 mod tests;
 mod timer;
 mod waiting;
+mod who;
 
 pub(crate) use caller::{Origin, Unary};
 pub(crate) use commit::chain;
@@ -229,6 +233,7 @@ impl Engine {
             call,
             timeout,
             owner,
+            fence,
         } = received;
         let fingerprint = match origin {
             Origin::Lane(_) => call.fingerprint(&target),
@@ -240,8 +245,11 @@ impl Engine {
             fingerprint,
             owner,
             opened: matches!(target, Target::Open(_)),
+            led_from: None,
             deadline: timeout.map(|timeout| self.clock.monotonic().saturating_add(timeout)),
             may_wait: timeout.is_none_or(|timeout| !timeout.is_zero()),
+            fence,
+            floor: Revision(0),
         };
         if let Origin::Lane(connection) = origin
             && connection.tells.swap(false, Ordering::Relaxed)

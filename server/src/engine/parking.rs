@@ -12,9 +12,23 @@ use commonhold_proto::{Call, Code, Outcome, Refusal, Rows};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// So many waiting calls are granted before the lock is let go for others.
 const GRANTS_A_HOLD: usize = 256;
+
+/// A call whose time is over.
+#[derive(Clone, Copy)]
+pub(super) struct Late<'a> {
+    /// What it does now; `None` refuses it.
+    pub(super) on_deadline: Option<&'a Arguments>,
+    /// Did it change rows before?
+    pub(super) changed: bool,
+    /// For how long it waited.
+    pub(super) waited: Duration,
+    /// How many stood before it.
+    pub(super) ahead: usize,
+}
 
 impl Engine {
     /// Is there room for one more waiting call? One that may not wait needs none, if it knows what to do instead.
@@ -25,12 +39,13 @@ impl Engine {
         on_deadline: Option<&Arguments>,
     ) -> Result<(), Refusal> {
         if !caller.may_wait {
+            let code = match caller.fence {
+                Some(_) => Code::WouldBlock,
+                None => Code::DeadlineExceeded,
+            };
             return match on_deadline {
                 Some(_) => Ok(()),
-                None => Err(Refusal::new(
-                    Code::DeadlineExceeded,
-                    "it would have to wait, and may not",
-                )),
+                None => Err(Refusal::new(code, "it would have to wait, and may not")),
             };
         }
         if caller
@@ -156,13 +171,13 @@ impl Engine {
                 parked.changed,
             );
         } else {
-            self.expire(
-                cell,
-                &mut state,
-                &parked.caller,
-                parked.on_deadline.as_ref(),
-                parked.changed,
-            );
+            let late = Late {
+                on_deadline: parked.on_deadline.as_ref(),
+                changed: parked.changed,
+                waited: self.clock.monotonic().saturating_sub(parked.since),
+                ahead: Engine::ahead_of(&state, parked),
+            };
+            self.expire(cell, &mut state, &parked.caller, late);
         }
         if let Some(line) = parked.line {
             state.waiting.wake_head(line);
@@ -171,20 +186,17 @@ impl Engine {
         self.let_go(state);
     }
 
-    /// Does what a call does when its time is over; `changed` tells whether it changed rows before.
+    /// Does what a call does when its time is over.
     pub(super) fn expire(
         &self,
         cell: &Arc<Cell>,
         state: &mut MutexGuard<'_, State>,
         caller: &Caller,
-        on_deadline: Option<&Arguments>,
-        changed: bool,
+        late: Late<'_>,
     ) {
-        let Some(call) = on_deadline else {
-            let refusal = Refusal::new(
-                Code::DeadlineExceeded,
-                format!("timed out waiting for {}", cell.title()),
-            );
+        let changed = late.changed;
+        let Some(call) = late.on_deadline else {
+            let refusal = self.timed_out(cell, state, late.waited, late.ahead);
             return self.end(cell, state, caller, Rows::new(), Err(refusal), changed);
         };
         // What it does now may itself wait (a condition takes its lock back), but not for a time that is over.
@@ -193,9 +205,12 @@ impl Engine {
             may_wait: true,
             ..caller.clone()
         };
-        let decision = self.decide(cell, state, &caller, call, false);
+        let line = call.method.line;
+        let ahead = line.is_some_and(|line| state.waiting.stands(line));
+        let decision = self.decide(cell, state, &caller, call, ahead);
         let decision = keep_deadline(decision, call, Some(call));
         let standing = Standing {
+            line,
             changed,
             ..Standing::default()
         };

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::caller::Caller;
 use super::cell::{Cell, State};
+use super::links::is_same_link;
 use super::table::{REGISTRY, TABLE, Table, number_key};
 use crate::objects::{self, Access, Kind, Options};
 use crate::session::Lane;
@@ -63,6 +64,12 @@ impl Registry {
         let mut cells: Vec<_> = self.cells.iter().map(|cell| Arc::clone(&cell)).collect();
         cells.sort_by_key(|cell| cell.oid);
         cells
+    }
+
+    /// Any object of which this is true.
+    pub(super) fn find(&self, is: impl Fn(&Cell) -> bool) -> Option<Arc<Cell>> {
+        let mut cells = self.cells.iter();
+        cells.find(|cell| is(cell)).map(|cell| Arc::clone(&cell))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -269,12 +276,14 @@ impl Engine {
                 format!("no object \"{}\"", open.name),
             ));
         }
-        Ok(Birth {
+        let mut birth = Birth {
             kind,
             name: open.name.clone(),
             durability: durability.unwrap_or(self.limits.durability),
             options: Options::check(kind, options)?,
-        })
+        };
+        self.link(&mut birth)?;
+        Ok(birth)
     }
 
     /// Creates an object, unless the name has one by now: then it is that one, and not made here. `operation` is the
@@ -308,6 +317,8 @@ impl Engine {
         cell: &Arc<Cell>,
         operation: Option<Ending<'_>>,
     ) -> Result<Revision, Refusal> {
+        self.check_unguarding(cell)?;
+        self.disband(cell);
         let mut table = self.registry.table.state.lock();
         let mut state = cell.state.lock();
         if state.gone {
@@ -422,7 +433,7 @@ pub(super) fn agree(cell: &Cell, open: &Open) -> Result<(), Refusal> {
     }
     for (option, asked) in options {
         match cell.options.get(option) {
-            Some(has) if has.equals(asked) => {}
+            Some(has) if has.equals(asked) || is_same_link(has, asked) => {}
             Some(has) => {
                 let message = format!(
                     "{} was made with {option} = {}, not {}",

@@ -52,6 +52,11 @@ pub(super) static KIND: Kind = Kind {
             "Tells about one object: as ls, with its options and methods.",
             &[OBJECT],
         ),
+        Method::read(
+            "who",
+            "Tells who holds an object, since when, with which note, and who waits for it.",
+            &[OBJECT],
+        ),
         Method::write(
             "delete",
             "Deletes an object; whoever waits for it is refused.",
@@ -115,6 +120,7 @@ impl Engine {
                 ));
                 Ok((Value::Dict(pairs), gate.max(self.registry.gate())))
             }
+            "who" => Ok(self.who(self.find(call.text("name")?)?)),
             "delete" => {
                 let cell = self.find(call.text("name")?)?;
                 Ok((

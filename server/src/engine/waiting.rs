@@ -7,11 +7,12 @@
 use super::caller::Caller;
 use super::cell::Cell;
 use crate::objects::{Arguments, Until};
-use commonhold_proto::{Row, RowKey};
+use commonhold_proto::{Row, RowKey, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Waits for any change of one object that may stand at a time: each is retried at every change.
 pub(super) const ANY_MAX: usize = 1_000;
@@ -26,8 +27,10 @@ pub(crate) struct Parked {
     /// What is asked if its time runs out.
     pub(super) on_deadline: Option<Arguments>,
     pub(super) until: Until,
-    /// The line it stands in: its first method's.
+    /// The line it stands in: that of the method which is asked again.
     pub(super) line: Option<&'static str>,
+    /// Since when it waits, on the monotonic clock.
+    pub(super) since: Duration,
     /// Did it change rows before it waited?
     pub(super) changed: bool,
 }
@@ -39,17 +42,18 @@ impl Parked {
         resume: Arguments,
         on_deadline: Option<Arguments>,
         until: Until,
-        line: Option<&'static str>,
+        since: Duration,
         changed: bool,
     ) -> Parked {
         Parked {
             claimed: AtomicBool::new(false),
             cell,
             caller,
+            line: resume.method.line,
             resume,
             on_deadline,
             until,
-            line,
+            since,
             changed,
         }
     }
@@ -59,6 +63,11 @@ impl Parked {
         self.claimed
             .compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    /// Whose call it is.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.caller.lane().map(|lane| lane.session)
     }
 
     fn is_claimed(&self) -> bool {
@@ -220,6 +229,43 @@ impl Waiting {
             .filter(|parked| !parked.is_claimed())
             .cloned()
             .collect()
+    }
+
+    /// Everybody who waits: of each line in order, then who stands in none. Those who are asked at this moment come first.
+    fn everybody(&self) -> impl Iterator<Item = &Arc<Parked>> {
+        let lines = self.lines.iter().flat_map(|(_, queue)| queue);
+        self.woken
+            .iter()
+            .chain(lines)
+            .chain(self.rows.values().flatten())
+            .chain(&self.any)
+            .filter(|parked| !parked.is_claimed())
+    }
+
+    /// The first of everybody who waits.
+    pub(super) fn all(&self, most: usize) -> Vec<Arc<Parked>> {
+        self.everybody().take(most).cloned().collect()
+    }
+
+    /// How many wait.
+    pub(super) fn count(&self) -> usize {
+        self.everybody().count()
+    }
+
+    /// How many stand in its line before a call, counted up to `most`.
+    pub(super) fn ahead_of(&self, of: &Arc<Parked>, most: usize) -> usize {
+        let Some(line) = of.line else {
+            return 0;
+        };
+        let queue = self.lines.iter().find(|(name, _)| *name == line);
+        let queue = queue.into_iter().flat_map(|(_, queue)| queue);
+        let woken = self.woken.iter().filter(|parked| parked.line == Some(line));
+        woken
+            .chain(queue)
+            .take_while(|parked| !Arc::ptr_eq(parked, of))
+            .filter(|parked| !parked.is_claimed())
+            .take(most)
+            .count()
     }
 
     /// Takes everybody out: the object is gone.

@@ -4,8 +4,12 @@
 //! generic proxies read it, and every call is bound to it before the kind sees the call.
 
 use super::Object;
-use commonhold_proto::{Call, Code, Refusal, Value};
+use commonhold_proto::{Call, Code, Oid, Refusal, Value};
 use smallvec::SmallVec;
+use std::time::Duration;
+
+/// The longest time that an argument may give, in seconds: a century.
+const SECONDS_MAX: f64 = 3_153_600_000.0;
 
 /// A kind of objects.
 #[derive(Debug)]
@@ -296,6 +300,33 @@ impl Arguments {
         }
     }
 
+    /// A time in seconds, as an int or a float; `None` where it was not given or is null.
+    ///
+    /// # Errors
+    /// `BadArguments` if it is something else, not above 0, or longer than [`SECONDS_MAX`].
+    pub fn seconds(&self, name: &str) -> Result<Option<Duration>, Refusal> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "whole seconds up to a century are exact"
+        )]
+        let seconds = match self.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Int(seconds)) => *seconds as f64,
+            Some(Value::Float(seconds)) => *seconds,
+            Some(other) => {
+                let what = format!("must be seconds, not {}", other.type_name());
+                return Err(self.bad(name, &what));
+            }
+        };
+        if seconds > 0.0 && seconds <= SECONDS_MAX {
+            return Ok(Some(Duration::from_secs_f64(seconds)));
+        }
+        Err(self.bad(
+            name,
+            &format!("must be above 0 and at most {SECONDS_MAX} seconds"),
+        ))
+    }
+
     /// A truth value, or `default` where it was not given.
     ///
     /// # Errors
@@ -356,6 +387,12 @@ impl Arguments {
     }
 }
 
+/// A creation option of every kind.
+pub const GUARD: Parameter = Parameter::optional(
+    "guard",
+    "a lock, rlock or rwlock, by name or reference: every write must carry a fence of it",
+);
+
 /// Creation options, checked against the kind's table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options(Vec<(String, Value)>);
@@ -367,7 +404,8 @@ impl Options {
     /// `BadArguments` naming the option that is unknown or missing.
     pub fn check(kind: &Kind, given: &[(String, Value)]) -> Result<Options, Refusal> {
         for (name, _) in given {
-            if !kind.options.iter().any(|option| option.name == name) {
+            let known = kind.options.iter().chain([&GUARD]);
+            if !known.into_iter().any(|option| option.name == name) {
                 let message = format!("a {} has no option \"{name}\"", kind.name);
                 return Err(Refusal::new(Code::BadArguments, message));
             }
@@ -381,6 +419,29 @@ impl Options {
             .iter()
             .find(|(given, _)| given == name)
             .map(|(_, value)| value)
+    }
+
+    /// Replaces an option that was given.
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.0.retain(|(given, _)| given != name);
+        self.0.push((name.to_owned(), value));
+    }
+
+    /// The lock without whose fence nobody writes.
+    pub(crate) fn guard(&self) -> Option<Oid> {
+        self.link(GUARD.name)
+    }
+
+    /// The lock that a condition shares.
+    pub(crate) fn shared_lock(&self) -> Option<Oid> {
+        self.link(super::condition::LOCK)
+    }
+
+    fn link(&self, name: &str) -> Option<Oid> {
+        match self.get(name)? {
+            Value::Reference(reference) => Some(reference.oid),
+            _ => None,
+        }
     }
 
     /// All that were given.

@@ -14,7 +14,7 @@ mod terms;
 #[cfg(test)]
 mod exam;
 
-pub use arguments::{Access, Arguments, Kind, Method, Options, Parameter};
+pub use arguments::{Access, Arguments, GUARD, Kind, Method, Options, Parameter};
 
 use commonhold_proto::{
     Call, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, SessionId, Value,
@@ -230,6 +230,8 @@ kinds! {
     barrier,
     /// A bounded semaphore.
     bounded_semaphore,
+    /// A condition.
+    condition,
     /// A counter.
     counter,
     /// A dict.
@@ -240,8 +242,12 @@ kinds! {
     latch,
     /// A list.
     list,
+    /// A lock.
+    lock,
     /// A namespace.
     namespace,
+    /// A lock that its holder may take again.
+    rlock,
     /// A semaphore.
     semaphore,
     /// A set.

@@ -16,6 +16,11 @@ impl Terms {
         self.0.as_deref().and_then(|(lent, _)| *lent)
     }
 
+    /// When it lapses by itself.
+    pub(super) fn expires(&self) -> Option<ServerTime> {
+        self.0.as_deref().and_then(|(_, expires)| *expires)
+    }
+
     /// The row that writes this value and keeps the terms.
     pub(super) fn put(&self, key: RowKey, value: Value) -> Row {
         let (lent, expires) = self.0.as_deref().copied().unwrap_or_default();

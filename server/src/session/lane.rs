@@ -8,7 +8,9 @@ use super::calls::{Admission, Calls, Was};
 use super::outbox::{Credit, Outbox};
 use crate::engine::Parked;
 use commonhold_proto::wire::ServerFrame;
-use commonhold_proto::{LaneId, OperationId, Outcome, OutcomeState, Reply, Revision, SessionId};
+use commonhold_proto::{
+    Fence, LaneId, OperationId, Outcome, OutcomeState, Reply, Revision, SessionId,
+};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -201,6 +203,24 @@ impl Lane {
             state.tell();
         }
         true
+    }
+
+    /// Tells the client that it lost a grant, if there is a connection.
+    pub(crate) fn tell_lost(&self, fence: Fence) {
+        let mut state = self.state.lock();
+        if state.connected {
+            state.outbox.lose(fence);
+            state.tell();
+        }
+    }
+
+    /// Answers a sign of life.
+    pub(crate) fn beat(&self, beat: u64) {
+        let mut state = self.state.lock();
+        if state.connected {
+            state.outbox.beat(beat);
+            state.tell();
+        }
     }
 
     /// A call that waits, for a cancel.

@@ -3,7 +3,7 @@
 use super::CREDITS;
 use super::calls::Was;
 use commonhold_proto::wire::{Part, ServerFrame};
-use commonhold_proto::{Reply, Revision, Value};
+use commonhold_proto::{Fence, Reply, Revision, Value};
 use std::collections::VecDeque;
 
 /// About how many bytes of replies one frame takes.
@@ -33,6 +33,10 @@ pub(super) struct Outbox {
     owed: u32,
     /// Large replies on their way in parts.
     parts: VecDeque<OutgoingParts>,
+    /// Grants that were lost since the last frame.
+    lost: Vec<Fence>,
+    /// The newest sign of life that no frame has answered; 0: none.
+    beat: u64,
 }
 
 struct Outgoing {
@@ -96,6 +100,16 @@ impl Outbox {
         self.parked.push(sequence);
     }
 
+    /// A grant is lost.
+    pub(super) fn lose(&mut self, fence: Fence) {
+        self.lost.push(fence);
+    }
+
+    /// The client gave a sign of life.
+    pub(super) fn beat(&mut self, beat: u64) {
+        self.beat = beat;
+    }
+
     /// Takes the reply to a call that `was` so before; it leaves once `gate` is durable.
     pub(super) fn push(
         &mut self,
@@ -150,7 +164,11 @@ impl Outbox {
 
     /// The next frame, if there is anything to say. `grants`: credits may go back to the client.
     pub(super) fn frame(&mut self, grants: bool) -> Option<ServerFrame> {
-        let silent = self.ready.is_empty() && self.parked.is_empty() && self.parts.is_empty();
+        let silent = self.ready.is_empty()
+            && self.parked.is_empty()
+            && self.parts.is_empty()
+            && self.lost.is_empty()
+            && self.beat == 0;
         // Credits travel with replies. Alone they are worth a frame only before the client runs out of them.
         if silent && self.credits > CREDITS / 2 {
             return None;
@@ -162,6 +180,8 @@ impl Outbox {
         let mut frame = ServerFrame {
             credits,
             parked: std::mem::take(&mut self.parked),
+            lost: self.lost.drain(..).map(Fence::to_wire).collect(),
+            beat: std::mem::take(&mut self.beat),
             ..ServerFrame::default()
         };
         frame

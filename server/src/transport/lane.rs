@@ -13,7 +13,7 @@ use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
-    Call, Code, LaneId, Received, Refusal, Revision, SessionId, call_bytes_max, wire,
+    Call, Code, Fence, LaneId, Received, Refusal, Revision, SessionId, call_bytes_max, wire,
 };
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -158,6 +158,12 @@ pub(crate) async fn open(
         lease_lost: joint.joined.lease_lost,
         value_bytes_max: limits.value_bytes_max as u64,
         boot: front.boot,
+        lost: joint
+            .session
+            .lost()
+            .into_iter()
+            .map(Fence::to_wire)
+            .collect(),
     };
     let origin = Origin::Lane(Arc::clone(&joint.joined.connection));
     Ok(LaneStream {
@@ -217,6 +223,9 @@ impl LaneStream {
     fn execute(&mut self, frame: wire::ClientFrame) -> Result<(), End> {
         let engine = &self.joint.front.engine;
         engine.heard(&self.joint.session);
+        if frame.beat != 0 {
+            self.joint.lane().beat(frame.beat);
+        }
         for range in &frame.acknowledged {
             if !engine.acknowledge(&self.joint.joined.connection, range.first, range.last) {
                 return Err(End::TooMuch("too many runs of acknowledged replies"));

@@ -32,6 +32,7 @@ fn delete_while_it_lapses(world: &World) -> Arc<Mutex<Option<thread::JoinHandle<
                 call: delete("room"),
                 timeout: None,
                 owner: Owner(0),
+                fence: None,
             };
             deleter.submit(&origin, received);
         });

@@ -5,7 +5,7 @@ use super::super::caller::{Connection, Origin};
 use super::harness::World;
 use crate::session::{CREDITS, Credit, Lane};
 use commonhold_proto::{
-    Call, LaneId, Owner, Received, Refusal, Reply, SessionId, Target, Value, wire,
+    Call, Fence, LaneId, Owner, Received, Refusal, Reply, SessionId, Target, Value, wire,
 };
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,7 @@ pub(super) struct Peer {
     link: Option<Link>,
     next: u64,
     owner: Owner,
+    fence: Option<Fence>,
     pub(super) unanswered: BTreeMap<u64, Sent>,
     /// Replies that came and are not acknowledged.
     pub(super) answered: BTreeMap<u64, Reply>,
@@ -47,6 +48,7 @@ pub(super) struct Sent {
     pub(super) call: Call,
     deadline: Option<Duration>,
     owner: Owner,
+    fence: Option<Fence>,
 }
 
 impl Peer {
@@ -57,6 +59,7 @@ impl Peer {
             link: None,
             next: 1,
             owner: Owner(0),
+            fence: None,
             unanswered: BTreeMap::new(),
             answered: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
@@ -72,6 +75,11 @@ impl Peer {
         peer.lane = LaneId(lane);
         peer.connect(world);
         peer
+    }
+
+    /// Names this grant with every call from now on.
+    pub(super) fn fence(&mut self, fence: Option<Fence>) {
+        self.fence = fence;
     }
 
     /// Calls from now on as this thread.
@@ -201,6 +209,7 @@ impl Peer {
             call,
             deadline: timeout.map(|timeout| world.engine.clock.monotonic() + timeout),
             owner: self.owner,
+            fence: self.fence,
         };
         self.unanswered.insert(sequence, sent);
         sequence
@@ -214,6 +223,7 @@ impl Peer {
             call,
             deadline: None,
             owner: self.owner,
+            fence: self.fence,
         };
         self.unanswered.insert(sequence, sent);
     }
@@ -276,6 +286,7 @@ impl Peer {
             call: sent.call,
             timeout: sent.deadline.map(|deadline| deadline.saturating_sub(now)),
             owner: sent.owner,
+            fence: sent.fence,
         }
     }
 

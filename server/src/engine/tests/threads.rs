@@ -127,6 +127,7 @@ impl Client<'_> {
             call,
             timeout,
             owner: Owner(0),
+            fence: None,
         };
         let origin = Origin::Lane(Arc::clone(&self.link.0));
         if let Some(_executing) = self.lane().decoder(self.link.1) {
@@ -369,6 +370,7 @@ fn a_resume_races_with_the_old_decoder() {
                     call: plain("increment"),
                     timeout: None,
                     owner: Owner(0),
+                    fence: None,
                 };
                 start.wait();
                 if let Some(_executing) = connection.lane.decoder(incarnation) {

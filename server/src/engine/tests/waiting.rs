@@ -401,6 +401,7 @@ fn a_unary_call_waits_and_is_withdrawn() {
         call: plain(method),
         timeout: None,
         owner: Owner(0),
+        fence: None,
     };
     let calls: Vec<Arc<Unary>> = (0..2)
         .map(|_| {

@@ -291,6 +291,13 @@ impl Bench {
         self.parked.iter().map(|parked| parked.number).collect()
     }
 
+    /// The call of this session that waits.
+    pub(in super::super) fn waiting_of(&self, session: u64) -> u64 {
+        let mut parked = self.parked.iter();
+        let parked = parked.find(|parked| parked.operation.session == Some(SessionId(session)));
+        parked.expect("it waits").number
+    }
+
     /// Takes a waiting call out, as a broken connection does: what it will be asked when it comes back.
     pub(in super::super) fn withdraw(&mut self, number: u64) -> Call {
         let at = self
