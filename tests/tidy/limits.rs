@@ -73,6 +73,24 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         &[("BREAKS_MAX", "broken generations that a barrier remembers")],
     ),
     (
+        "server/src/objects/arguments.rs",
+        &[("SECONDS_MAX", "seconds of a time that a call names")],
+    ),
+    (
+        "server/src/objects/lock/mod.rs",
+        &[("NOTE_BYTES_MAX", "bytes of the note of who holds a lock")],
+    ),
+    (
+        "server/src/engine/who.rs",
+        &[
+            (
+                "WHO_MAX",
+                "holders, and callers that wait, that `who` names",
+            ),
+            ("AHEAD_MAX", "callers ahead that a wait in vain counts"),
+        ],
+    ),
+    (
         "server/src/engine/server_object.rs",
         &[("LS_MAX", "objects that one `ls` returns")],
     ),
@@ -92,6 +110,10 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         &[
             ("LANES_MAX", "lanes of one session"),
             ("PARKED_MAX", "calls of one session that wait"),
+            (
+                "LOST_MAX",
+                "lost grants of one session that later connections are told of",
+            ),
             (
                 "CREDITS",
                 "calls under way on one lane, those that wait not counted",

@@ -239,7 +239,10 @@ impl Engine {
         self.admit(&arguments, birth.durability)?;
         // A read of what is not there sees it empty and creates nothing; so does a write that would change nothing.
         let imagined = birth.create(Oid(0))?;
-        if self.answer_imagined(&imagined, caller, &arguments) {
+        // What a condition would do depends on the lock that it shares, which is there.
+        let is_alone =
+            birth.options.shared_lock().is_none() || arguments.method.access == Access::Read;
+        if is_alone && self.answer_imagined(&imagined, caller, &arguments) {
             return Ok(());
         }
         // Sent again after a crash, "it must not exist" must not meet what the call itself made.

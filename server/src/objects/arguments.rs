@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use std::time::Duration;
 
 /// The longest time that an argument may give, in seconds: a century.
-const SECONDS_MAX: f64 = 3_153_600_000.0;
+const SECONDS_MAX: u64 = 3_153_600_000;
 
 /// A kind of objects.
 #[derive(Debug)]
@@ -303,28 +303,24 @@ impl Arguments {
     /// A time in seconds, as an int or a float; `None` where it was not given or is null.
     ///
     /// # Errors
-    /// `BadArguments` if it is something else, not above 0, or longer than [`SECONDS_MAX`].
+    /// `BadArguments` if it is something else, 0, negative, or a century and more.
     pub fn seconds(&self, name: &str) -> Result<Option<Duration>, Refusal> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "whole seconds up to a century are exact"
-        )]
-        let seconds = match self.get(name) {
+        let time = match self.get(name) {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::Int(seconds)) => *seconds as f64,
-            Some(Value::Float(seconds)) => *seconds,
+            Some(Value::Int(seconds)) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+            Some(Value::Float(seconds)) => Duration::try_from_secs_f64(*seconds).ok(),
             Some(other) => {
                 let what = format!("must be seconds, not {}", other.type_name());
                 return Err(self.bad(name, &what));
             }
         };
-        if seconds > 0.0 && seconds <= SECONDS_MAX {
-            return Ok(Some(Duration::from_secs_f64(seconds)));
+        match time {
+            Some(time) if !time.is_zero() && time.as_secs() < SECONDS_MAX => Ok(Some(time)),
+            _ => Err(self.bad(
+                name,
+                &format!("must be above 0 and below {SECONDS_MAX} seconds"),
+            )),
         }
-        Err(self.bad(
-            name,
-            &format!("must be above 0 and at most {SECONDS_MAX} seconds"),
-        ))
     }
 
     /// A truth value, or `default` where it was not given.

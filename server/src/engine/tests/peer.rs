@@ -29,6 +29,8 @@ pub(super) struct Peer {
     pub(super) parked: BTreeSet<u64>,
     /// What the welcome said.
     pub(super) lease_lost: bool,
+    /// Grants that it was told it lost.
+    pub(super) lost: Vec<Fence>,
     /// The newest replies in parts.
     parts: BTreeMap<u64, Vec<u8>>,
 }
@@ -65,6 +67,7 @@ impl Peer {
             acknowledged: BTreeSet::new(),
             parked: BTreeSet::new(),
             lease_lost: false,
+            lost: Vec::new(),
             parts: BTreeMap::new(),
         }
     }
@@ -317,6 +320,8 @@ impl Peer {
         link.credits += frame.credits;
         assert!(link.credits <= CREDITS, "no credit is given twice");
         self.parked.extend(frame.parked);
+        self.lost
+            .extend(frame.lost.into_iter().map(Fence::from_wire));
         for part in frame.parts {
             let whole = self.parts.entry(part.sequence).or_default();
             whole.extend_from_slice(&part.data);

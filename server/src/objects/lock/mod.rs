@@ -426,7 +426,7 @@ pub(super) fn expiry(now: ServerTime, lease_ms: Option<i64>) -> Option<ServerTim
 
 /// A time as rows have it, rounded up to milliseconds.
 pub(super) fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+    i64::try_from(time.as_micros().div_ceil(1000).max(1)).unwrap_or(i64::MAX)
 }
 
 /// The owner as rows have it.
