@@ -77,7 +77,7 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         &[("SECONDS_MAX", "seconds of a time that a call names")],
     ),
     (
-        "server/src/objects/lock/mod.rs",
+        "server/src/objects/hold.rs",
         &[("NOTE_BYTES_MAX", "bytes of the note of who holds a lock")],
     ),
     (

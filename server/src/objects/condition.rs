@@ -4,7 +4,8 @@
 //! its calls go to that lock's object, where the condition is a line of its own, so that several conditions can share a
 //! lock. The engine leads them there.
 
-use super::lock::{Lock, METHODS, ON_CRASH, ON_EXIT};
+use super::hold::{ON_CRASH, ON_EXIT};
+use super::lock::{Lock, METHODS};
 use super::{Kind, Parameter};
 
 /// The kind.

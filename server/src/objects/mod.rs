@@ -5,6 +5,7 @@
 //! forget to persist or to notify. Objects own no wakers, no timers, no clocks: blocking is *retrying*.
 
 mod arguments;
+mod hold;
 mod increment;
 mod ordered;
 mod paging;
@@ -248,6 +249,8 @@ kinds! {
     namespace,
     /// A lock that its holder may take again.
     rlock,
+    /// A lock for many readers or one writer.
+    rwlock,
     /// A semaphore.
     semaphore,
     /// A set.

@@ -16,14 +16,12 @@ mod rows;
 mod tests;
 mod waits;
 
+use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, token_of};
 use super::terms::Terms;
-use super::{
-    Arguments, Decision, Holder, Kind, Lapse, Method, Next, Operation, Options, Parameter,
-};
-use commonhold_proto::{Code, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, Value};
+use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter};
+use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use waits::Ticket;
 
 static OWNER: RowKey = RowKey::of("owner");
@@ -47,17 +45,6 @@ pub(super) const OPTIONS: &[Parameter] = &[
         "bool: only the holder may release it; default True",
     ),
 ];
-
-/// What becomes of what a dead client held.
-pub(super) const ON_CRASH: Parameter = Parameter::optional(
-    "on_crash",
-    "release or keep: what becomes of it when its holder dies; default release",
-);
-/// What becomes of what a client holds that ends cleanly.
-pub(super) const ON_EXIT: Parameter = Parameter::optional(
-    "on_exit",
-    "release or keep: what becomes of it when its holder ends cleanly; default release",
-);
 
 /// Methods of `lock`, `rlock` and `condition`.
 pub(super) const METHODS: &[Method] = &[
@@ -126,16 +113,6 @@ pub(super) const METHODS: &[Method] = &[
 ];
 
 const LINE: &str = "acquire";
-const LEASE: Parameter = Parameter::optional(
-    "lease",
-    "seconds: how long it may be held; default as long as its client lives",
-);
-const NOTE: Parameter = Parameter::optional("note", "str: as by note");
-/// The token of a grant.
-pub(super) const TOKEN: Parameter = Parameter::optional(
-    "token",
-    "int: of which grant; default the one that the caller's thread or task holds",
-);
 const CONDITION: Parameter = Parameter::optional(
     "condition",
     "int: the condition's oid, filled in by the condition; default the lock's own",
@@ -144,9 +121,6 @@ const WAITED: &[Parameter] = &[
     Parameter::required("condition", "int"),
     Parameter::required("ticket", "int"),
 ];
-
-/// The longest note, in bytes.
-pub(crate) const NOTE_BYTES_MAX: usize = 1024;
 
 /// A lock: for one thread once, or for one as often as it likes.
 #[derive(Debug)]
@@ -158,56 +132,6 @@ pub(super) struct Lock {
     /// The row `died`.
     died: Option<(Value, Terms)>,
     waits: BTreeMap<RowKey, Ticket>,
-}
-
-/// The row `owner`.
-#[derive(Clone, Debug)]
-struct Hold {
-    owner: i64,
-    depth: i64,
-    token: Revision,
-    since: ServerTime,
-    note: Option<String>,
-    /// For how long it was asked, in milliseconds.
-    lease_ms: Option<i64>,
-    terms: Terms,
-}
-
-/// What becomes of a hold when its session ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Policy {
-    keep_on_crash: bool,
-    keep_on_exit: bool,
-}
-
-impl Policy {
-    /// Reads `on_crash` and `on_exit`.
-    pub(super) fn of(options: &Options) -> Result<Policy, Refusal> {
-        let keeps = |name: &str| match options.get(name) {
-            None => Ok(false),
-            Some(value) => match value.as_text() {
-                Some("release") => Ok(false),
-                Some("keep") => Ok(true),
-                _ => Err(Refusal::new(
-                    Code::BadArguments,
-                    format!("the option \"{name}\" must be release or keep, not {}", value.repr()),
-                )),
-            },
-        };
-        Ok(Policy {
-            keep_on_crash: keeps("on_crash")?,
-            keep_on_exit: keeps("on_exit")?,
-        })
-    }
-
-    /// Does a hold outlive its session?
-    pub(super) fn keeps(self, why: Lapse) -> bool {
-        match why {
-            Lapse::Died => self.keep_on_crash,
-            Lapse::Goodbye => self.keep_on_exit,
-            Lapse::Expired => false,
-        }
-    }
 }
 
 impl Lock {
@@ -236,33 +160,13 @@ impl Lock {
         call: &Arguments,
         ahead: bool,
     ) -> Result<Decision, Refusal> {
-        let lease_ms = call.seconds("lease")?.map(millis);
-        let note = note_of(call, "note")?;
+        let wanted = Hold::of(operation, call)?;
         let blocking = call.bool_or("blocking", true)?;
         match &self.hold {
-            None if !ahead => {
-                let hold = Hold {
-                    owner: owner(operation),
-                    depth: 1,
-                    token: operation.next,
-                    since: operation.at,
-                    note,
-                    lease_ms,
-                    terms: Terms::of(operation.session, expiry(operation.at, lease_ms)),
-                };
-                Ok(self.grant(hold, &[]))
-            }
+            None if !ahead => Ok(self.grant(&wanted, &[])),
             Some(hold) if self.is_reentrant && hold.is_of(operation) => {
-                let Some(depth) = hold.depth.checked_add(1) else {
-                    let message = "the lock was acquired too often";
-                    return Err(Refusal::new(Code::OutOfBounds, message));
-                };
-                let hold = Hold {
-                    depth,
-                    ..hold.clone()
-                };
-                let reply = granted(hold.token, None);
-                Ok(Decision::reply(reply).with(hold.to_row()))
+                let hold = hold.again()?;
+                Ok(Decision::reply(granted(hold.token, None)).with(hold.to_row()))
             }
             _ if !blocking || !operation.may_wait => {
                 Err(Refusal::new(Code::WouldBlock, "the lock is held"))
@@ -272,7 +176,7 @@ impl Lock {
     }
 
     /// Hands the lock over. `more` is added to the reply.
-    fn grant(&self, hold: Hold, more: &[(&str, Value)]) -> Decision {
+    fn grant(&self, hold: &Hold, more: &[(&str, Value)]) -> Decision {
         let died = self.died.as_ref().map(|(note, _)| note);
         let mut pairs = granted(hold.token, died);
         if let Value::Dict(pairs) = &mut pairs {
@@ -308,128 +212,49 @@ impl Lock {
 
     fn release(&self, operation: &Operation, call: &Arguments) -> Result<Decision, Refusal> {
         let hold = self.held(operation, call, "release")?;
-        let row = if hold.depth > 1 {
-            let hold = Hold {
-                depth: hold.depth - 1,
-                ..hold.clone()
-            };
-            hold.to_row()
-        } else {
-            Row::delete(OWNER.clone())
+        let row = match hold.given_back() {
+            Some(hold) => hold.to_row(),
+            None => Row::delete(OWNER.clone()),
         };
         Ok(Decision::reply(Value::Null).with(row))
     }
 
     fn extend(&self, operation: &Operation, call: &Arguments) -> Result<Decision, Refusal> {
         let hold = self.held(operation, call, "extend")?;
-        let lease_ms = call.seconds("lease")?.map(millis);
-        let hold = Hold {
-            lease_ms,
-            terms: Terms::of(hold.terms.lent(), expiry(operation.at, lease_ms)),
-            ..hold.clone()
-        };
-        Ok(Decision::reply(Value::Null).with(hold.to_row()))
+        let row = hold.extended(operation, call)?.to_row();
+        Ok(Decision::reply(Value::Null).with(row))
     }
 
     fn note(&self, operation: &Operation, call: &Arguments) -> Result<Decision, Refusal> {
-        let hold = Hold {
-            note: note_of(call, "text")?,
-            ..self.held(operation, call, "note")?.clone()
-        };
-        Ok(Decision::reply(Value::Null).with(hold.to_row()))
+        let row = self.held(operation, call, "note")?.noted(call)?.to_row();
+        Ok(Decision::reply(Value::Null).with(row))
     }
 
     /// The rows that free the lock although its holder did not release it.
-    fn abandon(&self, hold: &Hold) -> Rows {
-        let note = hold.note.as_deref().map_or(Value::Null, Value::from);
+    fn abandon(hold: &Hold) -> Rows {
         smallvec![
             Row::delete(OWNER.clone()),
-            Row::put(DIED.clone(), note),
+            Row::put(DIED.clone(), hold.note_value()),
         ]
     }
 
     fn lapse_hold(&self, hold: &Hold, why: Lapse) -> Rows {
         if self.policy.keeps(why) {
-            let hold = Hold {
-                terms: Terms::of(None, hold.terms.expires()),
-                ..hold.clone()
-            };
-            smallvec![hold.to_row()]
+            smallvec![hold.kept().to_row()]
         } else if why == Lapse::Goodbye {
             smallvec![Row::delete(OWNER.clone())]
         } else {
-            self.abandon(hold)
+            Lock::abandon(hold)
         }
     }
 
     fn force_release(&self) -> Decision {
         match &self.hold {
             Some(hold) => Decision {
-                rows: self.abandon(hold),
+                rows: Lock::abandon(hold),
                 next: Next::Reply(true.into()),
             },
             None => Decision::reply(false),
         }
     }
-}
-
-impl Hold {
-    fn is_of(&self, operation: &Operation) -> bool {
-        self.terms.lent() == operation.session && self.owner == owner(operation)
-    }
-
-    fn to_holder(&self) -> Holder {
-        Holder {
-            session: self.terms.lent(),
-            owner: Owner(self.owner.cast_unsigned()),
-            since: self.since,
-            token: Some(self.token),
-            note: self.note.clone(),
-            part: None,
-        }
-    }
-}
-
-/// What whoever acquired is told: its token, and whether the holder before it died, with the note that one left.
-pub(super) fn granted(token: Revision, died: Option<&Value>) -> Value {
-    Value::Dict(vec![
-        ("token".into(), token.0.into()),
-        ("previous_owner_died".into(), died.is_some().into()),
-        ("previous_note".into(), died.cloned().unwrap_or(Value::Null)),
-    ])
-}
-
-/// The argument `token`.
-pub(super) fn token_of(call: &Arguments) -> Result<Option<Revision>, Refusal> {
-    match call.get("token") {
-        None | Some(Value::Null) => Ok(None),
-        Some(_) => Ok(Some(Revision(call.int_or("token", 0)?.cast_unsigned()))),
-    }
-}
-
-/// A note, or none.
-pub(super) fn note_of(call: &Arguments, name: &str) -> Result<Option<String>, Refusal> {
-    match call.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Text(text)) if text.len() > NOTE_BYTES_MAX => Err(Refusal::new(
-            Code::ValueTooLarge,
-            format!("a note has at most {NOTE_BYTES_MAX} bytes, not {}", text.len()),
-        )),
-        Some(_) => Ok(Some(call.text(name)?.to_owned())),
-    }
-}
-
-/// When something that begins now ends.
-pub(super) fn expiry(now: ServerTime, lease_ms: Option<i64>) -> Option<ServerTime> {
-    lease_ms.map(|lease| ServerTime(now.0.saturating_add_signed(lease)))
-}
-
-/// A time as rows have it, rounded up to milliseconds.
-pub(super) fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_micros().div_ceil(1000).max(1)).unwrap_or(i64::MAX)
-}
-
-/// The owner as rows have it.
-pub(super) fn owner(operation: &Operation) -> i64 {
-    operation.owner.0.cast_signed()
 }

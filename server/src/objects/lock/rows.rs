@@ -1,13 +1,14 @@
 //! A lock as an object: its rows.
 
 use super::waits::{Stage, TICKETS, Ticket};
-use super::{DIED, Hold, Lock, OWNER};
+use super::{DIED, Lock, OWNER};
+use crate::objects::hold::{Hold, parse_lease, parse_note};
 use crate::objects::paging;
 use crate::objects::terms::Terms;
 use crate::objects::{
     Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit,
 };
-use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, ServerTime, Value};
+use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
 use std::ops::Bound;
 
@@ -101,7 +102,7 @@ impl Object for Lock {
     }
 
     fn holders(&self, limit: usize) -> Vec<Holder> {
-        let holder = self.hold.as_ref().map(Hold::to_holder);
+        let holder = self.hold.as_ref().map(|hold| hold.to_holder(None));
         holder.into_iter().take(limit).collect()
     }
 
@@ -140,49 +141,9 @@ impl Object for Lock {
             + usize::from(self.died.is_some());
         let note = |note: &Option<String>| note.as_ref().map_or(0, String::len);
         let notes = self.waits.values().map(|ticket| note(&ticket.note)).sum::<usize>()
-            + self.hold.as_ref().map_or(0, |hold| note(&hold.note))
+            + self.hold.as_ref().map_or(0, Hold::extra_bytes)
             + self.died.as_ref().map_or(0, |(note, _)| note.size());
         (rows * ROW_BYTES + notes) as u64
-    }
-}
-
-impl Hold {
-    pub(super) fn to_row(&self) -> Row {
-        let value = Value::Tuple(vec![
-            self.owner.into(),
-            self.depth.into(),
-            self.token.0.into(),
-            self.since.0.into(),
-            self.note.as_deref().map_or(Value::Null, Value::from),
-            self.lease_ms.map_or(Value::Null, Value::from),
-        ]);
-        self.terms.put(OWNER.clone(), value)
-    }
-
-    fn parse(value: &Value, terms: &Terms) -> Option<Hold> {
-        let Value::Tuple(parts) = value else {
-            return None;
-        };
-        let [
-            Value::Int(owner),
-            Value::Int(depth @ 1..),
-            Value::Int(token @ 0..),
-            Value::Int(since @ 0..),
-            note,
-            lease,
-        ] = &parts[..]
-        else {
-            return None;
-        };
-        Some(Hold {
-            owner: *owner,
-            depth: *depth,
-            token: Revision(token.cast_unsigned()),
-            since: ServerTime(since.cast_unsigned()),
-            note: parse_note(note)?,
-            lease_ms: parse_lease(lease)?,
-            terms: terms.clone(),
-        })
     }
 }
 
@@ -234,20 +195,9 @@ impl Ticket {
     }
 }
 
-/// A note in a row: absent, or a text.
-fn parse_note(value: &Value) -> Option<Option<String>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Text(text) => Some(Some(text.to_string())),
-        _ => None,
-    }
-}
-
-/// A lease in a row: absent, or milliseconds.
-fn parse_lease(value: &Value) -> Option<Option<i64>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Int(lease @ 1..) => Some(Some(*lease)),
-        _ => None,
+impl Hold {
+    /// The row `owner`.
+    pub(super) fn to_row(&self) -> Row {
+        self.terms.put(OWNER.clone(), self.to_value())
     }
 }

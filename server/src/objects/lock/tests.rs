@@ -3,7 +3,8 @@
 use super::super::exam::Bench;
 use super::*;
 use crate::objects::{condition, kind};
-use commonhold_proto::Call;
+use crate::objects::hold::NOTE_BYTES_MAX;
+use commonhold_proto::{Call, Revision};
 use proptest::prelude::*;
 
 fn bench(name: &'static str, options: &[(&str, Value)]) -> Bench {

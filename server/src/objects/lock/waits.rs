@@ -4,7 +4,8 @@
 //! from then on; one whose time is over does so without having been notified, and takes no notification from others. A
 //! notified caller that dies passes its notification on.
 
-use super::{Hold, Lock, OWNER, expiry};
+use super::{Lock, OWNER};
+use crate::objects::hold::{Hold, expiry, granted};
 use crate::objects::terms::Terms;
 use crate::objects::{Arguments, Decision, Next, Operation, Until};
 use commonhold_proto::{Call, Code, Refusal, Row, RowKey, Rows, Value};
@@ -78,7 +79,7 @@ impl Lock {
         let hold = self.held(operation, call, "wait on")?;
         if !operation.may_wait {
             // It would be given up and taken again at one moment.
-            let mut reply = super::granted(hold.token, None);
+            let mut reply = granted(hold.token, None);
             if let Value::Dict(pairs) = &mut reply {
                 pairs.push(("notified".into(), false.into()));
             }
@@ -167,7 +168,7 @@ impl Lock {
                 terms: Terms::of(operation.session, expiry(operation.at, ticket.lease_ms)),
             };
             let notified = [("notified", (stage == Stage::Notified).into())];
-            return Ok(self.grant(hold, &notified).with(Row::delete(key)));
+            return Ok(self.grant(&hold, &notified).with(Row::delete(key)));
         }
         let mut rows = Rows::new();
         if stage != ticket.stage {
