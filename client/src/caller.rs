@@ -1,8 +1,9 @@
 //! What a proxy asks for, and who asks: proxies are written once for the async and the blocking client.
 
 use crate::error::{Error, Happened, Result};
-use crate::lane::Submission;
+use crate::lane::{Submission, TakeBack, Unheard};
 use crate::object::Handle;
+use bytes::Bytes;
 use commonhold_proto::value::{from_value, to_value};
 use commonhold_proto::{Call, Code, Owner, Refusal, Reply, Target, Value};
 use prost::Message as _;
@@ -18,6 +19,19 @@ pub trait Caller: Clone + sealed::Sealed {
 
     /// Makes a call.
     fn ask<T: 'static>(&self, request: Request<T>) -> Self::Answer<T>;
+
+    /// Makes a call whose answer nobody awaits, from `Drop` for instance: it is carried out even if the client is closed
+    /// right after. An async client only takes it in; a blocking one makes it and ignores errors.
+    fn tell<T: 'static>(&self, request: Request<T>) {
+        drop(self.ask(request.kept()));
+    }
+
+    /// An owner for what is held: of a blocking client the thread that calls, of an async one a fresh one each time, since
+    /// a task has no number. Whoever gives something back must do so as the owner that took it.
+    fn owner(&self) -> Owner;
+
+    /// How often the server gave up everything that this client held, because it did not hear from it in time.
+    fn lease_losses(&self) -> u64;
 }
 
 pub(crate) mod sealed {
@@ -40,7 +54,20 @@ pub(crate) struct Work {
     call: Call,
     timeout: Option<Duration>,
     repeatable: bool,
+    /// The caller's own choice, if it made one.
+    owner: Option<Owner>,
+    unheard: Fate,
 }
+
+/// What becomes of it if its caller waits no more: see [`Unheard`].
+enum Fate {
+    Withdraw,
+    CarryOut,
+    TakeBack(Box<Undo>),
+}
+
+/// Makes, of the value that a call returned, the call that takes back what it did; `None` if it did nothing.
+type Undo = dyn Fn(&Value) -> Option<Call> + Send + Sync;
 
 /// Which object it is for.
 enum Aim {
@@ -89,6 +116,33 @@ impl<T> Request<T> {
         Request { work, read }
     }
 
+    /// Makes it as this owner.
+    pub(crate) fn owned(mut self, owner: Option<Owner>) -> Request<T> {
+        if let Ok(work) = &mut self.work {
+            work.owner = owner;
+        }
+        self
+    }
+
+    /// Carries it out even if its caller stops waiting, or never begins to.
+    pub(crate) fn kept(mut self) -> Request<T> {
+        if let Ok(work) = &mut self.work {
+            work.unheard = Fate::CarryOut;
+        }
+        self
+    }
+
+    /// If its caller stops waiting, the call that `undo` makes of the value that it returned takes back what it did.
+    pub(crate) fn taken_back_by(
+        mut self,
+        undo: impl Fn(&Value) -> Option<Call> + Send + Sync + 'static,
+    ) -> Request<T> {
+        if let Ok(work) = &mut self.work {
+            work.unheard = Fate::TakeBack(Box::new(undo));
+        }
+        self
+    }
+
     /// The call, and what makes a result of its reply.
     pub(crate) fn into_parts(self) -> (Result<Work>, Read<T>) {
         (self.work, self.read)
@@ -115,25 +169,52 @@ impl Work {
             call,
             timeout,
             repeatable,
+            owner: None,
+            unheard: Fate::Withdraw,
         })
     }
 
-    /// Its bytes, now that it is sent: by identity if that is known by now.
-    pub(crate) fn into_submission(self, owner: Owner) -> (Submission, Settling) {
+    /// Is it carried out even if nobody waits for it?
+    pub(crate) const fn is_kept(&self) -> bool {
+        matches!(self.unheard, Fate::CarryOut)
+    }
+
+    /// Its bytes, now that it is sent: by identity if that is known by now. `owner` is the one of a call without its own.
+    pub(crate) fn into_submission(self, owner: impl FnOnce() -> Owner) -> (Submission, Settling) {
+        let owner = self.owner.unwrap_or_else(owner);
         let (target, handle) = match self.target {
             Aim::Handle(handle) => (handle.target(), Some(handle)),
             Aim::Target(target) => (target, None),
         };
         let opened = matches!(target, Target::Open(_));
-        // The sequence 0 and an absent time-out take no bytes: the lane adds them.
-        let body = self.call.into_wire(0, target, None, owner);
+        let unheard = match (self.unheard, &handle) {
+            (Fate::TakeBack(undo), Some(handle)) => {
+                let handle = Arc::clone(handle);
+                Unheard::TakeBack(TakeBack::new(move |reply| {
+                    let call = undo(reply.result.as_ref().ok()?)?;
+                    if let Some(oid) = reply.oid {
+                        handle.remember(oid);
+                    }
+                    Some(body(call, handle.target(), owner))
+                }))
+            }
+            (Fate::CarryOut, _) => Unheard::CarryOut,
+            (Fate::Withdraw | Fate::TakeBack(_), _) => Unheard::Withdraw,
+        };
         let submission = Submission {
-            body: body.encode_to_vec().into(),
+            body: body(self.call, target, owner),
             timeout: self.timeout,
             repeatable: self.repeatable,
+            unheard,
         };
         (submission, Settling { handle, opened })
     }
+}
+
+/// A call's bytes. The sequence 0 and an absent time-out take none: the lane adds them.
+fn body(call: Call, target: Target, owner: Owner) -> Bytes {
+    let call = call.into_wire(0, target, None, owner);
+    call.encode_to_vec().into()
 }
 
 impl Settling {

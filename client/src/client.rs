@@ -15,9 +15,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -34,8 +35,6 @@ pub struct Client {
 struct Inner {
     lane: Arc<SharedLane>,
     session: Arc<Session>,
-    /// Numbers the calls: each is its own owner.
-    owners: AtomicU64,
     closing: AtomicBool,
 }
 
@@ -77,7 +76,6 @@ impl Client {
             inner: Arc::new(Inner {
                 lane: Arc::clone(&lane),
                 session: Arc::clone(&session),
-                owners: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
             }),
         };
@@ -139,6 +137,13 @@ impl Client {
 }
 
 impl Inner {
+    /// Each call is its own owner, unless it has another.
+    fn send(&self, work: Work) -> Result<Stage> {
+        let (submission, settling) = work.into_submission(|| self.session.fresh_owner());
+        let sequence = self.lane.submit(submission, Instant::now())?;
+        Ok(Stage::Sent(sequence, settling))
+    }
+
     fn close(&self) {
         if !self.closing.swap(true, Ordering::AcqRel) {
             let lost = self
@@ -168,6 +173,14 @@ impl Caller for Client {
             read,
         }
     }
+
+    fn owner(&self) -> Owner {
+        self.inner.session.fresh_owner()
+    }
+
+    fn lease_losses(&self) -> u64 {
+        self.inner.session.lease_losses()
+    }
 }
 
 /// A call of an async client: it is sent when first polled.
@@ -195,16 +208,10 @@ impl<T> Future for Answer<T> {
         let answer = self.get_mut();
         let inner = &answer.client.inner;
         if let Stage::Made(_) = answer.stage {
-            let Stage::Made(work) = std::mem::replace(&mut answer.stage, Stage::Ended) else {
+            let Stage::Made(work) = mem::replace(&mut answer.stage, Stage::Ended) else {
                 return Poll::Pending;
             };
-            let owner = Owner(inner.owners.fetch_add(1, Ordering::Relaxed) + 1);
-            let sent = work.and_then(|work| {
-                let (submission, settling) = work.into_submission(owner);
-                let sequence = inner.lane.submit(submission, Instant::now())?;
-                Ok(Stage::Sent(sequence, settling))
-            });
-            answer.stage = match sent {
+            answer.stage = match work.and_then(|work| inner.send(work)) {
                 Ok(stage) => stage,
                 Err(error) => return Poll::Ready(Err(error)),
             };
@@ -225,8 +232,17 @@ impl<T> Future for Answer<T> {
 
 impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
+        let inner = &self.client.inner;
+        // What is carried out even if nobody waits is sent now, if it was not.
+        if let Stage::Made(Ok(work)) = &self.stage
+            && work.is_kept()
+            && let Stage::Made(Ok(work)) = mem::replace(&mut self.stage, Stage::Ended)
+            && let Ok(sent) = inner.send(work)
+        {
+            self.stage = sent;
+        }
         if let Stage::Sent(sequence, _) = self.stage {
-            self.client.inner.lane.abandon(sequence);
+            inner.lane.abandon(sequence);
         }
     }
 }

@@ -38,7 +38,7 @@ pub use caller::{Caller, Request};
 pub use client::{Answer, Client};
 pub use commonhold_proto::login::AuthKey;
 pub use commonhold_proto::{
-    Call, Code, Durability, Oid, Open, OpenOptions, Refusal, Reply, Revision, Target, Value,
+    Call, Code, Durability, Oid, Open, OpenOptions, Owner, Refusal, Reply, Revision, Target, Value,
 };
 pub use error::{Error, Happened, Result};
 pub use object::Object;

@@ -2,7 +2,7 @@
 
 use crate::caller::{self, Caller, Request};
 use crate::error::Result;
-use commonhold_proto::{Call, Durability, Oid, Open, OpenOptions, Reply, Target, Value};
+use commonhold_proto::{Call, Durability, Oid, Open, OpenOptions, Owner, Reply, Target, Value};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Object<C> {
     client: C,
     handle: Arc<Handle>,
+    /// As whom it is called; otherwise as the client chooses.
+    owner: Option<Owner>,
 }
 
 /// A name, and the identity that it was found to have.
@@ -67,13 +69,20 @@ impl<C: Caller> Object<C> {
             open,
             oid: AtomicU64::new(0),
         });
-        Object { client, handle }
+        Object {
+            client,
+            handle,
+            owner: None,
+        }
     }
 
     fn reopened(self, change: impl FnOnce(&mut OpenOptions)) -> Object<C> {
         let mut open = self.handle.open.clone();
         change(&mut open.options);
-        Object::of(self.client, open)
+        Object {
+            owner: self.owner,
+            ..Object::of(self.client, open)
+        }
     }
 
     /// Asks for a durability; if the object exists, it must have it.
@@ -92,6 +101,15 @@ impl<C: Caller> Object<C> {
     #[must_use]
     pub fn option(self, name: impl Into<String>, value: impl Into<Value>) -> Object<C> {
         self.reopened(|options| options.options.push((name.into(), value.into())))
+    }
+
+    /// The same object, called as this owner: see [`Caller::owner`].
+    #[must_use]
+    pub fn owned_by(&self, owner: Owner) -> Object<C> {
+        Object {
+            owner: Some(owner),
+            ..self.clone()
+        }
     }
 
     /// Its kind.
@@ -126,8 +144,19 @@ impl<C: Caller> Object<C> {
         repeatable: bool,
         read: fn(Reply) -> Result<T>,
     ) -> C::Answer<T> {
-        let request = Request::new(&self.handle, call, timeout, repeatable, read);
-        self.client.ask(request)
+        self.client
+            .ask(self.request(call, timeout, repeatable, read))
+    }
+
+    /// A call that is yet to be made.
+    pub(crate) fn request<T: 'static>(
+        &self,
+        call: Result<Call>,
+        timeout: Option<Duration>,
+        repeatable: bool,
+        read: fn(Reply) -> Result<T>,
+    ) -> Request<T> {
+        Request::new(&self.handle, call, timeout, repeatable, read).owned(self.owner)
     }
 
     /// Calls a method that changes nothing.

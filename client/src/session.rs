@@ -4,7 +4,7 @@ use crate::error::{Error, Happened, Result};
 use crate::options::{Liveness, Options};
 use crate::place::Place;
 use commonhold_proto::login::{AuthKey, Token};
-use commonhold_proto::wire;
+use commonhold_proto::{Owner, wire};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,8 @@ pub(crate) struct Session {
     /// How often the session's lease was lost.
     lease_losses: AtomicU64,
     lanes: AtomicU64,
+    /// Numbers the owners of an async client.
+    owners: AtomicU64,
 }
 
 /// What the server gave.
@@ -61,6 +63,7 @@ impl Session {
             membership: tokio::sync::Mutex::default(),
             lease_losses: AtomicU64::new(0),
             lanes: AtomicU64::new(0),
+            owners: AtomicU64::new(0),
         })
     }
 
@@ -81,7 +84,13 @@ impl Session {
             membership: tokio::sync::Mutex::default(),
             lease_losses: AtomicU64::new(0),
             lanes: AtomicU64::new(0),
+            owners: AtomicU64::new(0),
         }
+    }
+
+    /// An owner that no call of this session had.
+    pub(crate) fn fresh_owner(&self) -> Owner {
+        Owner(self.owners.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Counts a lane in.

@@ -230,7 +230,7 @@ impl Caller for Client {
         let (work, read) = request.into_parts();
         let work = work?;
         let runner = self.inner().runner()?;
-        let (submission, settling) = work.into_submission(owner());
+        let (submission, settling) = work.into_submission(owner);
         let sequence = runner.lane.submit(submission, Instant::now())?;
         let waited = runner.wait(sequence, None, |cx| runner.lane.poll_reply(sequence, cx));
         match waited {
@@ -241,6 +241,14 @@ impl Caller for Client {
                 Err(Error::Interrupted { happened })
             }
         }
+    }
+
+    fn owner(&self) -> Owner {
+        owner()
+    }
+
+    fn lease_losses(&self) -> u64 {
+        self.inner().session.lease_losses()
     }
 }
 

@@ -7,9 +7,11 @@
 mod frame;
 mod parts;
 mod send;
+mod unheard;
 
 pub(crate) use frame::PREFIX;
 use frame::call_len;
+pub(crate) use unheard::{TakeBack, Unheard};
 
 use crate::error::{Error, Happened, Result};
 use crate::stats::Stats;
@@ -20,6 +22,7 @@ use prost::Message as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use unheard::Orphan;
 
 /// What a reply may be longer than the longest call, whose value it may give back: its other fields.
 const REPLY_OVERHEAD: usize = 4 << 10;
@@ -33,6 +36,8 @@ pub(crate) struct Submission {
     pub(crate) timeout: Option<Duration>,
     /// It changes nothing: it may run again where nobody knows whether it ran.
     pub(crate) repeatable: bool,
+    /// What becomes of it if its caller waits no more.
+    pub(crate) unheard: Unheard,
 }
 
 /// One lane of a session.
@@ -55,7 +60,7 @@ pub(crate) struct Lane {
     /// Calls to acknowledge once the cancellations are sent: they must arrive in this order.
     retired: Vec<u64>,
     /// Calls whose callers were told that the client is closed, but that are still at the server.
-    orphans: Vec<u64>,
+    orphans: Vec<Orphan>,
     /// Everything that the server may forget.
     acknowledged: Ranges,
     /// The part of it that was not sent on this connection.
@@ -78,6 +83,8 @@ struct Entry {
     deadline: Option<Instant>,
     /// Some connection carried it: it may have happened.
     sent: bool,
+    /// Nobody waits for it, but it is carried out all the same.
+    unheard: bool,
     stage: Stage,
     waker: Option<Waker>,
 }
@@ -117,14 +124,18 @@ pub(crate) enum Violation {
 impl Lane {
     /// Takes a call and numbers it. It is sent as soon as credits allow, after those before it.
     pub(crate) fn submit(&mut self, submission: Submission, now: Instant) -> u64 {
+        let timeout = submission.timeout;
+        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        self.enqueue(submission, deadline)
+    }
+
+    fn enqueue(&mut self, submission: Submission, deadline: Option<Instant>) -> u64 {
         self.last += 1;
-        let deadline = submission
-            .timeout
-            .and_then(|timeout| now.checked_add(timeout));
         let mut entry = Entry {
             submission,
             deadline,
             sent: false,
+            unheard: false,
             stage: Stage::Queued,
             waker: None,
         };
@@ -160,37 +171,6 @@ impl Lane {
         }
     }
 
-    /// Nobody waits for this call any more: it is withdrawn if it still waits, and undone if that can be. Tells whether
-    /// it may have happened.
-    pub(crate) fn abandon(&mut self, sequence: u64) -> Happened {
-        let Some(entry) = self.calls.get_mut(&sequence) else {
-            return Happened::No;
-        };
-        entry.waker = None;
-        if !entry.sent {
-            self.calls.remove(&sequence);
-            self.acknowledge(sequence);
-            return Happened::No;
-        }
-        match entry.stage {
-            Stage::Sent if self.connected => {
-                entry.stage = Stage::Abandoned;
-                // Of a call in parts the rest is sent first: half a call would stay in the server.
-                if !self.outgoing.holds(sequence) {
-                    self.cancels.push(sequence);
-                }
-            }
-            // It is not on this connection, and need not be: what its number did is cancelled and then forgotten.
-            Stage::Sent | Stage::Queued | Stage::Answered(_) => {
-                self.calls.remove(&sequence);
-                self.cancels.push(sequence);
-                self.retired.push(sequence);
-            }
-            Stage::Abandoned => {}
-        }
-        Happened::Unknown
-    }
-
     /// Does a call wait for its reply?
     pub(crate) fn wants_connection(&self) -> bool {
         self.unanswered().next().is_some()
@@ -213,6 +193,7 @@ impl Lane {
         for (sequence, entry) in &mut self.calls {
             entry.refuse_above(self.call_bytes_max, *sequence);
         }
+        self.forget_unheard();
         self.queue = self.unanswered().collect();
         if std::mem::take(&mut self.unnamed) {
             self.unsent = self.acknowledged.clone();
@@ -221,14 +202,15 @@ impl Lane {
     }
 
     /// The lane goes on in a new session, because the server does not know the old one: nobody can tell what became of
-    /// the calls that were sent, and `lost` says so to those that change something. All others are sent again.
+    /// the calls that were sent, and `lost` says so to those that change something, and to those that give back what the
+    /// old one held. All others are sent again.
     pub(crate) fn forget_session(&mut self, lost: &Error) {
         self.disconnected();
         self.cancels.clear();
         self.retired.clear();
         for entry in self.calls.values_mut() {
             match entry.stage {
-                Stage::Queued | Stage::Sent if !entry.sent => {}
+                Stage::Queued | Stage::Sent if !entry.sent && !entry.gives_back() => {}
                 Stage::Queued | Stage::Sent if entry.submission.repeatable => entry.sent = false,
                 Stage::Queued | Stage::Sent => entry.answer(Err(lost.clone())),
                 Stage::Abandoned | Stage::Answered(_) => {}
@@ -236,6 +218,7 @@ impl Lane {
         }
         self.calls
             .retain(|_, entry| !matches!(entry.stage, Stage::Abandoned));
+        self.forget_unheard();
         // In the new session the old numbers were never used, nor will they be.
         self.acknowledged.clear();
         self.unnamed = true;
@@ -263,21 +246,17 @@ impl Lane {
         self.unsent.clear();
         self.unsent_count = 0;
         self.acknowledge_now = false;
+        let mut abandoned = Vec::new();
         for (sequence, entry) in &mut self.calls {
             match entry.stage {
                 Stage::Sent => entry.stage = Stage::Queued,
-                Stage::Abandoned => {
-                    // Nobody waits for it: it is not sent again, only taken back.
-                    if !self.cancels.contains(sequence) {
-                        self.cancels.push(*sequence);
-                    }
-                    self.retired.push(*sequence);
-                }
+                Stage::Abandoned => abandoned.push(*sequence),
                 Stage::Queued | Stage::Answered(_) => {}
             }
         }
-        self.calls
-            .retain(|_, entry| !matches!(entry.stage, Stage::Abandoned));
+        for sequence in abandoned {
+            self.withdraw_cut(sequence);
+        }
     }
 
     /// Ends every unanswered call: `never_sent` is the error of those that no connection carried, `sent` of the others.
@@ -288,23 +267,8 @@ impl Lane {
                 entry.answer(Err(error.clone()));
             }
         }
+        self.forget_unheard();
         self.queue.clear();
-    }
-
-    /// Nobody waits for anything any more: ends every call as [`fail`](Lane::fail) does and withdraws it at the server.
-    pub(crate) fn abandon_all(&mut self, never_sent: &Error, sent: &Error) {
-        let unanswered: Vec<u64> = self.unanswered().collect();
-        for sequence in unanswered {
-            let Some(entry) = self.calls.get_mut(&sequence) else {
-                continue;
-            };
-            let error = if entry.sent { sent } else { never_sent };
-            if self.connected && matches!(entry.stage, Stage::Sent) {
-                self.orphans.push(sequence);
-                self.cancels.push(sequence);
-            }
-            entry.answer(Err(error.clone()));
-        }
     }
 
     /// While there is no connection: ends the calls whose time is over since `slack`, as `fail` does, and tells when the
@@ -330,6 +294,7 @@ impl Lane {
                 next = Some(next.map_or(due, |next: Instant| next.min(due)));
             }
         }
+        self.forget_unheard();
         next
     }
 
@@ -422,7 +387,7 @@ impl Lane {
 
     fn answer(&mut self, reply: wire::Reply) {
         let (sequence, reply) = Reply::from_wire(reply);
-        self.orphans.retain(|orphan| *orphan != sequence);
+        self.answer_orphan(sequence, &reply);
         let Some(entry) = self.calls.get_mut(&sequence) else {
             return;
         };
@@ -430,10 +395,12 @@ impl Lane {
             Stage::Queued | Stage::Sent if entry.sent => {
                 self.remembered += u64::from(reply.remembered);
                 entry.answer(Ok(reply));
+                self.forget_if_unheard(sequence);
             }
             Stage::Abandoned => {
-                self.calls.remove(&sequence);
-                self.acknowledge(sequence);
+                entry.unheard = true;
+                entry.answer(Ok(reply));
+                self.forget_if_unheard(sequence);
             }
             // Nobody can answer what was never sent, and nothing is answered twice.
             Stage::Queued | Stage::Sent | Stage::Answered(_) => {}

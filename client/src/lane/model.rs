@@ -16,6 +16,8 @@ pub(super) struct Model {
     /// Outcomes that are not acknowledged: the sum after the call.
     pub(super) outcomes: BTreeMap<u64, i64>,
     pub(super) acknowledged: BTreeSet<u64>,
+    /// How much is held: calls of `hold` take one, those of `give` give one back.
+    pub(super) held: i64,
     sum: i64,
     credits: u32,
     staged: BTreeMap<u64, Vec<u8>>,
@@ -86,6 +88,11 @@ impl Model {
                 "{sequence} was executed already"
             );
             self.sum += 1;
+            self.held += match call.method.as_str() {
+                "hold" => 1,
+                "give" => -1,
+                _ => 0,
+            };
             self.outcomes.insert(sequence, self.sum);
             self.sum
         });
@@ -138,6 +145,10 @@ pub(super) struct World {
     to_client: VecDeque<wire::ServerFrame>,
     pub(super) now: Instant,
     pub(super) waiting: BTreeSet<u64>,
+    /// Calls that take something which whoever hears of it keeps.
+    holds: BTreeSet<u64>,
+    /// Calls whose answers nobody awaits.
+    pub(super) told: BTreeSet<u64>,
     pub(super) taken: BTreeMap<u64, i64>,
 }
 
@@ -147,6 +158,8 @@ pub(super) enum Step {
         size: usize,
         reply: u32,
     },
+    Hold,
+    Tell,
     ClientSends,
     ServerReceives,
     ServerSends(usize),
@@ -166,12 +179,14 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         4 => (0usize..20, prop_oneof![Just(0u32), Just(300)])
             .prop_map(|(size, reply)| Step::Submit { size, reply }),
         1 => Just(Step::Submit { size: 300 << 10, reply: 0 }),
+        2 => Just(Step::Hold),
+        1 => Just(Step::Tell),
         6 => Just(Step::ClientSends),
         6 => Just(Step::ServerReceives),
         6 => (1usize..4).prop_map(Step::ServerSends),
         6 => Just(Step::ClientReceives),
         4 => (0usize..4).prop_map(Step::Take),
-        1 => (0usize..4).prop_map(Step::Abandon),
+        2 => (0usize..4).prop_map(Step::Abandon),
         1 => Just(Step::AcknowledgeNow),
         1 => (0usize..3, 0usize..3).prop_map(|(to_server, to_client)| Step::Cut { to_server, to_client }),
     ]
@@ -179,12 +194,27 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
 
 pub(super) fn submission(size: usize, reply: u32) -> Submission {
     let arguments = vec![reply.into(), Value::Bytes(vec![1; size].into())];
-    let call = Call::new("increment", arguments);
-    let body = call.into_wire(0, Target::Oid(Oid(1)), None, Owner(0));
     Submission {
-        body: body.encode_to_vec().into(),
+        body: body("increment", arguments),
         timeout: None,
         repeatable: false,
+        unheard: Unheard::Withdraw,
+    }
+}
+
+fn body(method: &str, arguments: Vec<Value>) -> Bytes {
+    let call = Call::new(method, arguments);
+    let call = call.into_wire(0, Target::Oid(Oid(1)), None, Owner(0));
+    call.encode_to_vec().into()
+}
+
+/// A call that takes something, and that gives it back if nobody hears of it.
+pub(super) fn hold() -> Submission {
+    let give = |_: &Reply| Some(body("give", vec![0.into()]));
+    Submission {
+        body: body("hold", vec![0.into()]),
+        unheard: Unheard::TakeBack(TakeBack::new(give)),
+        ..submission(0, 0)
     }
 }
 
@@ -197,6 +227,8 @@ impl World {
             to_client: VecDeque::new(),
             now: Instant::now(),
             waiting: BTreeSet::new(),
+            holds: BTreeSet::new(),
+            told: BTreeSet::new(),
             taken: BTreeMap::new(),
         };
         let welcome = world.model.connect(&[]);
@@ -210,8 +242,39 @@ impl World {
         sequence
     }
 
+    pub(super) fn hold(&mut self) -> u64 {
+        let sequence = self.lane.submit(hold(), self.now);
+        self.waiting.insert(sequence);
+        self.holds.insert(sequence);
+        sequence
+    }
+
+    pub(super) fn tell(&mut self) -> u64 {
+        let told = Submission {
+            unheard: Unheard::CarryOut,
+            ..submission(0, 0)
+        };
+        let sequence = self.lane.submit(told, self.now);
+        assert_eq!(self.lane.abandon(sequence), Happened::Unknown);
+        self.told.insert(sequence);
+        sequence
+    }
+
+    /// What the callers know that they hold.
+    pub(super) fn holding(&self) -> i64 {
+        let heard = self.taken.keys();
+        let holds = heard.filter(|sequence| self.holds.contains(sequence));
+        i64::try_from(holds.count()).expect("few")
+    }
+
     pub(super) fn step(&mut self, step: Step) {
         match step {
+            Step::Hold => {
+                self.hold();
+            }
+            Step::Tell => {
+                self.tell();
+            }
             Step::Submit { size, reply } => {
                 self.submit(size, reply);
             }
