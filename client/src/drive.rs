@@ -4,13 +4,13 @@
 use crate::channel::ChannelError;
 use crate::error::{Error, Happened};
 use crate::establish::{Established, Failure, establish};
-use crate::lane::{PREFIX, Violation};
+use crate::lane::{FrameWriter, Violation};
 use crate::net::{Net, within};
 use crate::options::Liveness;
 use crate::session::{Seat, Session};
 use crate::shared::{Next, SharedLane, Standing};
-use bytes::Bytes;
-use commonhold_proto::wire;
+use commonhold_proto::{Fence, wire};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,8 +25,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 const TRY_FOR: Duration = Duration::from_secs(10);
 /// The longest that a goodbye may take.
 const GOODBYE_FOR: Duration = Duration::from_secs(1);
-/// A frame without anything: a sign of life.
-static SIGN_OF_LIFE: [u8; PREFIX] = [0; PREFIX];
 
 /// Drives a lane until its client is closed.
 pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, net: N) {
@@ -135,12 +133,16 @@ async fn carry<N: Net>(
         )),
         Liveness::Connection => None,
     };
+    let grace = Duration::from_millis(established.welcome.grace_ms);
     let mut carrier = Carrier {
         net,
+        session,
         lane,
+        grace,
         beat,
         beating: beat.map(|beat| net.sleep(beat)),
-        sent_since_beat: false,
+        beats: 0,
+        unanswered: VecDeque::new(),
         acknowledging: None,
         leaving: None,
         answered: false,
@@ -172,12 +174,17 @@ struct Said {
 
 struct Carrier<'a, N: Net> {
     net: &'a N,
+    session: &'a Session,
     lane: &'a SharedLane,
+    grace: Duration,
     connection: Established<N::Stream>,
-    /// How often a heartbeat session sends at least something.
+    /// How often a heartbeat session gives a sign of life.
     beat: Option<Duration>,
     beating: Option<N::Sleep>,
-    sent_since_beat: bool,
+    /// How many it gave.
+    beats: u64,
+    /// Those that were not answered, and when they were sent.
+    unanswered: VecDeque<(u64, Instant)>,
     /// Runs while there are acknowledgements that no frame has carried.
     acknowledging: Option<N::Sleep>,
     /// Runs while a goodbye is under way.
@@ -199,6 +206,7 @@ impl<N: Net> Carrier<'_, N> {
                 match frame {
                     Some(frame) => {
                         self.answered = true;
+                        self.hear(&frame);
                         self.lane.on_frame(frame)?;
                     }
                     None => return Poll::Ready(Ok(())),
@@ -228,13 +236,26 @@ impl<N: Net> Carrier<'_, N> {
                     });
                 }
             }
-            self.sent_since_beat = true;
             something = true;
         }
         Ok(Said {
             something,
             standing: self.lane.standing(),
         })
+    }
+
+    /// Takes what a frame says of the session as a whole.
+    fn hear(&mut self, frame: &wire::ServerFrame) {
+        for lost in &frame.lost {
+            self.session.grants.lose(Fence::from_wire(*lost));
+        }
+        // The server answers the newest that it has: those before it were heard as well.
+        while let Some((beat, sent)) = self.unanswered.front().copied()
+            && beat <= frame.beat
+        {
+            self.unanswered.pop_front();
+            self.session.grants.trust(sent, self.grace);
+        }
     }
 
     /// Ready when everything is said, or when a goodbye takes too long.
@@ -271,10 +292,13 @@ impl<N: Net> Carrier<'_, N> {
         }
         *sleep = self.net.sleep(beat);
         let channel = &mut self.connection.channel;
-        if !self.sent_since_beat && matches!(channel.poll_sent(cx), Poll::Ready(Ok(()))) {
-            channel.send(Bytes::from_static(&SIGN_OF_LIFE));
+        if matches!(channel.poll_sent(cx), Poll::Ready(Ok(()))) {
+            self.beats += 1;
+            let mut frame = FrameWriter::new(16);
+            frame.beat(self.beats);
+            channel.send(frame.finish());
+            self.unanswered.push_back((self.beats, Instant::now()));
         }
-        self.sent_since_beat = false;
         // The new pause has to be polled once to count.
         cx.waker().wake_by_ref();
     }

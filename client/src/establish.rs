@@ -7,9 +7,10 @@ use crate::options::Liveness;
 use crate::session::{Membership, Seat, Session};
 use crate::shared::SharedLane;
 use commonhold_proto::login::{ClientLogin, KeyCache, LoginError, Token};
-use commonhold_proto::{PROTOCOL_MAJOR, PROTOCOL_MINOR, wire};
+use commonhold_proto::{Fence, PROTOCOL_MAJOR, PROTOCOL_MINOR, wire};
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The product, as the first frame names it.
 const PRODUCT: &str = concat!("commonhold client ", env!("CARGO_PKG_VERSION"));
@@ -76,6 +77,7 @@ pub(crate) async fn establish<N: Net>(
         }
         let hello = hello(session, lane, &mut member, *seat);
         let mut channel = wire.open("Session", Some(&token)).await.map_err(failed)?;
+        let sent = Instant::now();
         match wire
             .exchange::<wire::ServerFrame>(&mut channel, &hello)
             .await
@@ -91,6 +93,11 @@ pub(crate) async fn establish<N: Net>(
                 if welcome.lease_lost {
                     session.lease_lost();
                 }
+                for lost in &welcome.lost {
+                    session.grants.lose(Fence::from_wire(*lost));
+                }
+                let grace = Duration::from_millis(welcome.grace_ms);
+                session.grants.trust(sent, grace);
                 return Ok(Established {
                     wire,
                     channel,

@@ -26,6 +26,7 @@ mod proxy;
 mod channel;
 mod drive;
 mod establish;
+mod grants;
 mod lane;
 mod net;
 mod session;

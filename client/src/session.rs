@@ -1,6 +1,7 @@
 //! A session: what all lanes of a client share.
 
 use crate::error::{Error, Happened, Result};
+use crate::grants::Grants;
 use crate::options::{Liveness, Options};
 use crate::place::Place;
 use commonhold_proto::login::{AuthKey, Token};
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) membership: tokio::sync::Mutex<Membership>,
     /// How often the session's lease was lost.
     lease_losses: AtomicU64,
+    /// What it believes that it holds.
+    pub(crate) grants: Grants,
     lanes: AtomicU64,
     /// Numbers the owners of an async client.
     owners: AtomicU64,
@@ -51,12 +54,14 @@ impl Session {
     pub(crate) fn new(options: &Options, default_liveness: Liveness) -> Result<Session> {
         let place = options.place()?;
         let (key, key_source) = options.read_key()?;
+        let liveness = options.liveness.unwrap_or(default_liveness);
         Ok(Session {
             place,
             key,
             key_source,
             key_name: options.key_name.clone(),
-            liveness: options.liveness.unwrap_or(default_liveness),
+            liveness,
+            grants: Grants::new(liveness),
             identity: identity(options.name.as_deref()),
             connect_for: options.connect_for,
             reconnect_for: options.reconnect_for,
@@ -75,6 +80,7 @@ impl Session {
             key_name: self.key_name.clone(),
             key_source: self.key_source.clone(),
             liveness: self.liveness,
+            grants: Grants::new(self.liveness),
             identity: wire::Identity {
                 pid: std::process::id(),
                 ..self.identity.clone()
@@ -105,6 +111,7 @@ impl Session {
 
     pub(crate) fn lease_lost(&self) {
         self.lease_losses.fetch_add(1, Ordering::AcqRel);
+        self.grants.lose_all();
     }
 
     /// How often everything that the session held was lost.

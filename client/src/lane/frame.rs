@@ -17,6 +17,7 @@ const ACKNOWLEDGED: u32 = 3;
 const CANCEL: u32 = 4;
 const PARTS: u32 = 5;
 const GOODBYE: u32 = 6;
+const BEAT: u32 = 7;
 const CALL_SEQUENCE: u32 = 1;
 const CALL_TIMEOUT: u32 = 7;
 
@@ -69,6 +70,11 @@ impl FrameWriter {
     /// Says that the session ends.
     pub(crate) fn goodbye(&mut self) {
         prost::encoding::bool::encode(GOODBYE, &true, &mut self.buffer);
+    }
+
+    /// Adds a sign of life.
+    pub(crate) fn beat(&mut self, beat: u64) {
+        prost::encoding::uint64::encode(BEAT, &beat, &mut self.buffer);
     }
 
     /// The frame with its prefix.
@@ -131,6 +137,7 @@ mod tests {
         frame.cancel(&[4, 5]);
         frame.part(8, Bytes::from_static(b"piece"), true);
         frame.goodbye();
+        frame.beat(300);
         let bytes = frame.finish();
         assert_eq!(bytes[0], 0, "not compressed");
         assert_eq!(
@@ -149,7 +156,7 @@ mod tests {
                 last: true,
             }],
             goodbye: true,
-            ..wire::ClientFrame::default()
+            beat: 300,
         };
         assert_eq!(read, expected);
         let whole = whole_call(300, &body, timeout);

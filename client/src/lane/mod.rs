@@ -9,7 +9,7 @@ mod parts;
 mod send;
 mod unheard;
 
-pub(crate) use frame::PREFIX;
+pub(crate) use frame::{FrameWriter, PREFIX};
 use frame::call_len;
 pub(crate) use unheard::{TakeBack, Unheard};
 
