@@ -5,7 +5,7 @@ use crate::lane::{Submission, TakeBack, Unheard};
 use crate::object::Handle;
 use bytes::Bytes;
 use commonhold_proto::value::{from_value, to_value};
-use commonhold_proto::{Call, Code, Owner, Refusal, Reply, Target, Value};
+use commonhold_proto::{Call, Code, Fence, Owner, Refusal, Reply, Target, Value};
 use prost::Message as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,7 +35,21 @@ pub trait Caller: Clone + sealed::Sealed {
 }
 
 pub(crate) mod sealed {
-    pub trait Sealed {}
+    use crate::session::Session;
+    use commonhold_proto::Owner;
+    use std::sync::Arc;
+
+    /// What a guard needs of its client.
+    pub struct Ties(pub(crate) Arc<Session>);
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        fn ties(&self) -> Ties;
+
+        /// The owner of what a proxy holds, where that is not the thread.
+        #[doc(hidden)]
+        fn owner_of_proxy(&self) -> Option<Owner>;
+    }
 }
 
 /// What makes a Rust value of a reply.
@@ -56,6 +70,7 @@ pub(crate) struct Work {
     repeatable: bool,
     /// The caller's own choice, if it made one.
     owner: Option<Owner>,
+    fence: Option<Fence>,
     unheard: Fate,
 }
 
@@ -124,6 +139,14 @@ impl<T> Request<T> {
         self
     }
 
+    /// Has it refused unless this grant holds.
+    pub(crate) fn fenced(mut self, fence: Option<Fence>) -> Request<T> {
+        if let Ok(work) = &mut self.work {
+            work.fence = fence;
+        }
+        self
+    }
+
     /// Carries it out even if its caller stops waiting, or never begins to.
     pub(crate) fn kept(mut self) -> Request<T> {
         if let Ok(work) = &mut self.work {
@@ -170,6 +193,7 @@ impl Work {
             timeout,
             repeatable,
             owner: None,
+            fence: None,
             unheard: Fate::Withdraw,
         })
     }
@@ -195,14 +219,14 @@ impl Work {
                     if let Some(oid) = reply.oid {
                         handle.remember(oid);
                     }
-                    Some(body(call, handle.target(), owner))
+                    Some(body(call, handle.target(), owner, None))
                 }))
             }
             (Fate::CarryOut, _) => Unheard::CarryOut,
             (Fate::Withdraw | Fate::TakeBack(_), _) => Unheard::Withdraw,
         };
         let submission = Submission {
-            body: body(self.call, target, owner),
+            body: body(self.call, target, owner, self.fence),
             timeout: self.timeout,
             repeatable: self.repeatable,
             unheard,
@@ -212,8 +236,9 @@ impl Work {
 }
 
 /// A call's bytes. The sequence 0 and an absent time-out take none: the lane adds them.
-fn body(call: Call, target: Target, owner: Owner) -> Bytes {
-    let call = call.into_wire(0, target, None, owner);
+fn body(call: Call, target: Target, owner: Owner, fence: Option<Fence>) -> Bytes {
+    let mut call = call.into_wire(0, target, None, owner);
+    call.fence = fence.map(Fence::to_wire);
     call.encode_to_vec().into()
 }
 

@@ -5,7 +5,7 @@ use crate::drive::drive;
 use crate::error::{Error, Happened, Result};
 use crate::object::Object;
 use crate::options::{Liveness, Options};
-use crate::proxy::{Barrier, Counter, Dict, Server};
+use crate::proxy::{Barrier, Condition, Counter, Dict, Lock, RwLock, Server};
 use crate::session::Session;
 use crate::shared::SharedLane;
 use crate::stats::Stats;
@@ -103,6 +103,26 @@ impl Client {
         Barrier::new(self.clone(), name, parties)
     }
 
+    /// The lock of this name. Makes no call.
+    pub fn lock(&self, name: &str) -> Lock<Client> {
+        Lock::new(self.clone(), name)
+    }
+
+    /// The lock of this name that its holder may take again. Makes no call.
+    pub fn rlock(&self, name: &str) -> Lock<Client> {
+        Lock::reentrant(self.clone(), name)
+    }
+
+    /// The lock of this name for many readers or one writer. Makes no call.
+    pub fn rwlock(&self, name: &str) -> RwLock<Client> {
+        RwLock::new(self.clone(), name)
+    }
+
+    /// The condition of this name. Makes no call.
+    pub fn condition(&self, name: &str) -> Condition<Client> {
+        Condition::new(self.clone(), name)
+    }
+
     /// An object of any kind. Makes no call.
     pub fn object(&self, kind: &str, name: &str) -> Object<Client> {
         Object::new(self.clone(), kind, name)
@@ -160,7 +180,15 @@ impl Drop for Inner {
     }
 }
 
-impl sealed::Sealed for Client {}
+impl sealed::Sealed for Client {
+    fn owner_of_proxy(&self) -> Option<Owner> {
+        Some(self.inner.session.fresh_owner())
+    }
+
+    fn ties(&self) -> sealed::Ties {
+        sealed::Ties(Arc::clone(&self.inner.session))
+    }
+}
 
 impl Caller for Client {
     type Answer<T> = Answer<T>;

@@ -39,11 +39,15 @@ pub use caller::{Caller, Request};
 pub use client::{Answer, Client};
 pub use commonhold_proto::login::AuthKey;
 pub use commonhold_proto::{
-    Call, Code, Durability, Oid, Open, OpenOptions, Owner, Refusal, Reply, Revision, Target, Value,
+    Call, Code, Durability, Fence, Oid, Open, OpenOptions, Owner, Refusal, Reply, Revision, Target,
+    Value,
 };
 pub use error::{Error, Happened, Result};
 pub use object::Object;
 pub use options::{Liveness, Options};
 pub use place::Place;
-pub use proxy::{Barrier, Counter, Dict, Increment, Pairs, Scan, Server};
+pub use proxy::{
+    Acquire, Barrier, Condition, Counter, Dict, Guard, Holder, Increment, Lock, OnEnd, Pairs,
+    RwLock, Scan, Server, Waiter, Who,
+};
 pub use stats::Stats;

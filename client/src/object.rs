@@ -2,7 +2,9 @@
 
 use crate::caller::{self, Caller, Request};
 use crate::error::Result;
-use commonhold_proto::{Call, Durability, Oid, Open, OpenOptions, Owner, Reply, Target, Value};
+use commonhold_proto::{
+    Call, Durability, Fence, Oid, Open, OpenOptions, Owner, Reply, Target, Value,
+};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ pub struct Object<C> {
     handle: Arc<Handle>,
     /// As whom it is called; otherwise as the client chooses.
     owner: Option<Owner>,
+    /// The grant without which its calls are refused.
+    fence: Option<Fence>,
 }
 
 /// A name, and the identity that it was found to have.
@@ -26,6 +30,8 @@ pub(crate) struct Handle {
     open: Open,
     /// 0: not known.
     oid: AtomicU64,
+    /// It is never opened by name again: what it is about belongs to this very object.
+    pinned: bool,
 }
 
 impl Handle {
@@ -42,7 +48,9 @@ impl Handle {
 
     /// The object is gone: the next call opens by name again.
     pub(crate) fn forget(&self) {
-        self.oid.store(0, Ordering::Relaxed);
+        if !self.pinned {
+            self.oid.store(0, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn options(&self) -> &[(String, Value)] {
@@ -68,11 +76,13 @@ impl<C: Caller> Object<C> {
         let handle = Arc::new(Handle {
             open,
             oid: AtomicU64::new(0),
+            pinned: false,
         });
         Object {
             client,
             handle,
             owner: None,
+            fence: None,
         }
     }
 
@@ -81,6 +91,7 @@ impl<C: Caller> Object<C> {
         change(&mut open.options);
         Object {
             owner: self.owner,
+            fence: self.fence,
             ..Object::of(self.client, open)
         }
     }
@@ -108,6 +119,38 @@ impl<C: Caller> Object<C> {
     pub fn owned_by(&self, owner: Owner) -> Object<C> {
         Object {
             owner: Some(owner),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn owned(self, owner: Option<Owner>) -> Object<C> {
+        Object { owner, ..self }
+    }
+
+    /// The same object, called as whoever calls `other`.
+    pub(crate) fn called_as(&self, other: &Object<C>) -> Object<C> {
+        self.clone().owned(other.owner)
+    }
+
+    /// The same object, whose calls are refused with `FencedOut` unless this grant of a lock holds: nothing is written by
+    /// a holder that was superseded. Such calls do not wait.
+    #[must_use]
+    pub fn fenced(&self, fence: impl Into<Fence>) -> Object<C> {
+        Object {
+            fence: Some(fence.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The very object that was reached by the last call, even if it is deleted and its name given to another.
+    pub(crate) fn pinned(&self) -> Object<C> {
+        let handle = Arc::new(Handle {
+            open: self.handle.open.clone(),
+            oid: AtomicU64::new(self.handle.oid.load(Ordering::Relaxed)),
+            pinned: true,
+        });
+        Object {
+            handle,
             ..self.clone()
         }
     }
@@ -156,7 +199,9 @@ impl<C: Caller> Object<C> {
         repeatable: bool,
         read: fn(Reply) -> Result<T>,
     ) -> Request<T> {
-        Request::new(&self.handle, call, timeout, repeatable, read).owned(self.owner)
+        Request::new(&self.handle, call, timeout, repeatable, read)
+            .owned(self.owner)
+            .fenced(self.fence)
     }
 
     /// Calls a method that changes nothing.

@@ -2,5 +2,6 @@
 
 mod asynchronous;
 mod blocking;
+mod locks;
 mod resume;
 mod server;

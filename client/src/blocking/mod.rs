@@ -31,6 +31,14 @@ use std::time::{Duration, Instant};
 pub type Dict<K, V> = proxy::Dict<K, V, Client>;
 /// A shared counter.
 pub type Counter = proxy::Counter<Client>;
+/// A shared lock.
+pub type Lock = proxy::Lock<Client>;
+/// A shared lock for many readers or one writer.
+pub type RwLock = proxy::RwLock<Client>;
+/// A shared condition.
+pub type Condition = proxy::Condition<Client>;
+/// A lock that is held.
+pub type Guard = proxy::Guard<Client>;
 /// A shared barrier.
 pub type Barrier = proxy::Barrier<Client>;
 /// Any object.
@@ -128,6 +136,26 @@ impl Client {
         Barrier::new(self.clone(), name, parties)
     }
 
+    /// The lock of this name. Makes no call.
+    pub fn lock(&self, name: &str) -> Lock {
+        Lock::new(self.clone(), name)
+    }
+
+    /// The lock of this name that its holder may take again. Makes no call.
+    pub fn rlock(&self, name: &str) -> Lock {
+        Lock::reentrant(self.clone(), name)
+    }
+
+    /// The lock of this name for many readers or one writer. Makes no call.
+    pub fn rwlock(&self, name: &str) -> RwLock {
+        RwLock::new(self.clone(), name)
+    }
+
+    /// The condition of this name. Makes no call.
+    pub fn condition(&self, name: &str) -> Condition {
+        Condition::new(self.clone(), name)
+    }
+
     /// An object of any kind. Makes no call.
     pub fn object(&self, kind: &str, name: &str) -> Object<Client> {
         Object::new(self.clone(), kind, name)
@@ -221,7 +249,15 @@ impl Drop for Inner {
     }
 }
 
-impl sealed::Sealed for Client {}
+impl sealed::Sealed for Client {
+    fn owner_of_proxy(&self) -> Option<Owner> {
+        None
+    }
+
+    fn ties(&self) -> sealed::Ties {
+        sealed::Ties(Arc::clone(&self.inner().session))
+    }
+}
 
 impl Caller for Client {
     type Answer<T> = Result<T>;

@@ -9,8 +9,8 @@ mod parts;
 mod send;
 mod unheard;
 
-pub(crate) use frame::{FrameWriter, PREFIX};
 use frame::call_len;
+pub(crate) use frame::{FrameWriter, PREFIX};
 pub(crate) use unheard::{TakeBack, Unheard};
 
 use crate::error::{Error, Happened, Result};

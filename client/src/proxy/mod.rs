@@ -1,18 +1,28 @@
 //! Typed proxies, written once for both clients: what differs is what a call gives, a future or a result.
 
 mod barrier;
+mod condition;
 mod counter;
 mod dict;
+mod guard;
 mod increment;
+mod lock;
+mod rwlock;
 mod scan;
 mod server;
+mod who;
 
 pub use barrier::Barrier;
+pub use condition::Condition;
 pub use counter::Counter;
 pub use dict::Dict;
+pub use guard::{Acquire, Guard};
 pub use increment::Increment;
+pub use lock::Lock;
+pub use rwlock::RwLock;
 pub use scan::{Pairs, Scan};
 pub use server::Server;
+pub use who::{Holder, Waiter, Who};
 
 /// The creation options that every typed proxy has.
 macro_rules! creation_options {
@@ -31,6 +41,22 @@ macro_rules! creation_options {
             self
         }
 
+        /// Lets nobody write to it without a fence of the lock of this name, which must exist when the object is made.
+        #[must_use]
+        pub fn guarded_by(mut self, lock: &str) -> Self {
+            self.object = self.object.option("guard", lock);
+            self
+        }
+
+        /// The same object, whose calls are refused with `FencedOut` unless this grant of a lock holds: nothing is written
+        /// by a holder that was superseded. Such calls do not wait.
+        #[must_use]
+        pub fn fenced(&self, fence: impl Into<commonhold_proto::Fence>) -> Self {
+            let mut fenced = self.clone();
+            fenced.object = fenced.object.fenced(fence);
+            fenced
+        }
+
         /// The object without its type.
         pub fn object(&self) -> &crate::Object<C> {
             &self.object
@@ -38,3 +64,41 @@ macro_rules! creation_options {
     };
 }
 use creation_options;
+
+/// What becomes of what a client holds when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnEnd {
+    /// Others get it.
+    Release,
+    /// It stays held until somebody frees it.
+    Keep,
+}
+
+impl OnEnd {
+    const fn name(self) -> &'static str {
+        match self {
+            OnEnd::Release => "release",
+            OnEnd::Keep => "keep",
+        }
+    }
+}
+
+/// The creation options of locks.
+macro_rules! policies {
+    () => {
+        /// What becomes of it when its holder dies; released unless given.
+        #[must_use]
+        pub fn on_crash(mut self, then: super::OnEnd) -> Self {
+            self.object = self.object.option("on_crash", then.name());
+            self
+        }
+
+        /// What becomes of it when its holder ends cleanly; released unless given.
+        #[must_use]
+        pub fn on_exit(mut self, then: super::OnEnd) -> Self {
+            self.object = self.object.option("on_exit", then.name());
+            self
+        }
+    };
+}
+use policies;

@@ -1,6 +1,7 @@
 //! `$server`: the server itself.
 
 use super::dict::call;
+use super::who::Who;
 use crate::caller::{self, Caller};
 use crate::object::Object;
 use commonhold_proto::Value;
@@ -32,6 +33,11 @@ impl<C: Caller> Server<C> {
     /// What the server says of itself.
     pub fn status(&self) -> C::Answer<Value> {
         self.object.reads(call("status", []))
+    }
+
+    /// Who holds the object of this name, and who waits for it.
+    pub fn who(&self, name: &str) -> C::Answer<Who> {
+        self.object.reads(call("who", [Ok(name.into())]))
     }
 
     /// The objects.

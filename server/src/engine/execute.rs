@@ -124,6 +124,7 @@ impl Engine {
     ) -> Result<Decision, Refusal> {
         state.at = state.at.max(self.clock.now());
         let operation = Operation {
+            oid: cell.oid,
             id: caller.lane().map(|lane| lane.operation(caller.sequence)),
             session: caller.lane().map(|lane| lane.session),
             owner: caller.owner,

@@ -112,17 +112,17 @@ impl Engine {
         waited: Duration,
         ahead: usize,
     ) -> Refusal {
-        let mut message = format!(
-            "timed out after {:.1} s waiting for {}{}",
+        let ahead = match ahead {
+            0 => String::new(),
+            AHEAD_MAX.. => format!(", more than {} ahead", AHEAD_MAX - 1),
+            _ => format!(", {ahead} ahead"),
+        };
+        let message = format!(
+            "timed out after {:.1} s waiting for {}{}{ahead}",
             waited.as_secs_f64(),
             cell.title(),
             self.held_by(state)
         );
-        match ahead {
-            0 => {}
-            AHEAD_MAX.. => message += &format!(", more than {} ahead", AHEAD_MAX - 1),
-            _ => message += &format!(", {ahead} ahead"),
-        }
         Refusal::new(Code::DeadlineExceeded, message)
     }
 

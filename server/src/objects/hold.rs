@@ -159,13 +159,14 @@ impl Hold {
         else {
             return None;
         };
+        let (note, lease_ms) = parse_asked(note, lease)?;
         Some(Hold {
             owner: *owner,
             depth: *depth,
             token: Revision(token.cast_unsigned()),
             since: ServerTime(since.cast_unsigned()),
-            note: parse_note(note)?,
-            lease_ms: parse_lease(lease)?,
+            note,
+            lease_ms,
             terms: terms.clone(),
         })
     }
@@ -216,12 +217,13 @@ impl Policy {
     }
 }
 
-/// What whoever acquired is told: its token, and whether the holder before it died, with the note that one left.
-pub(super) fn granted(token: Revision, died: Option<&Value>) -> Value {
+/// What whoever acquired is told: of which lock, its token, and whether the holder before it died, with the note that one left.
+pub(super) fn granted(operation: &Operation, token: Revision, died: Option<&Value>) -> Value {
     Value::Dict(vec![
         ("token".into(), token.0.into()),
         ("previous_owner_died".into(), died.is_some().into()),
         ("previous_note".into(), died.cloned().unwrap_or(Value::Null)),
+        ("lock".into(), operation.oid.0.into()),
     ])
 }
 
@@ -263,20 +265,16 @@ pub(super) fn owner(operation: &Operation) -> i64 {
     operation.owner.0.cast_signed()
 }
 
-/// A note in a row: absent, or a text.
-pub(super) fn parse_note(value: &Value) -> Option<Option<String>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Text(text) => Some(Some(text.to_string())),
-        _ => None,
-    }
-}
-
-/// A lease in a row: absent, or milliseconds.
-pub(super) fn parse_lease(value: &Value) -> Option<Option<i64>> {
-    match value {
-        Value::Null => Some(None),
-        Value::Int(lease @ 1..) => Some(Some(*lease)),
+/// A note and a lease in a row: each absent, or a text and milliseconds.
+pub(super) fn parse_asked(note: &Value, lease: &Value) -> Option<(Option<String>, Option<i64>)> {
+    let note = match note {
+        Value::Null => None,
+        Value::Text(text) => Some(text.clone()),
+        _ => return None,
+    };
+    match lease {
+        Value::Null => Some((note, None)),
+        Value::Int(lease @ 1..) => Some((note, Some(*lease))),
         _ => None,
     }
 }

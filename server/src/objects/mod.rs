@@ -18,7 +18,8 @@ mod exam;
 pub use arguments::{Access, Arguments, GUARD, Kind, Method, Options, Parameter};
 
 use commonhold_proto::{
-    Call, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, SessionId, Value,
+    Call, Oid, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, SessionId,
+    Value,
 };
 use smallvec::smallvec;
 
@@ -100,6 +101,8 @@ pub struct RowLimit {
 /// The call on its way, as far as a kind may know it.
 #[derive(Clone, Debug)]
 pub struct Operation {
+    /// The object's own identity.
+    pub oid: Oid,
     /// Its id; `None` for a unary call.
     pub id: Option<OperationId>,
     /// The session whose lease ends what is lent to it.

@@ -12,7 +12,7 @@ fn a_superseded_holder_writes_nothing() {
     let (mut stale, mut next) = (world.peer("stale"), world.peer("next"));
     let set = |value: i64| Call::new("set", ["x".into(), value.into()]);
     let first = acquire(&mut world, &mut stale, &lock());
-    stale.fence(fence(&world, "gpu", first));
+    stale.fence(Some(fence(&world, "gpu", first)));
     stale
         .ask(&mut world, &data, set(1))
         .expect("it holds the lock");
@@ -25,7 +25,7 @@ fn a_superseded_holder_writes_nothing() {
         .expect_err("superseded");
     assert_eq!(refusal.code, Code::FencedOut);
     assert!(refusal.message.contains("held by next@"), "{refusal}");
-    next.fence(fence(&world, "gpu", second));
+    next.fence(Some(fence(&world, "gpu", second)));
     next.ask(&mut world, &data, set(4))
         .expect("it holds the lock");
     next.fence(None);
@@ -42,12 +42,12 @@ fn a_guarded_object_is_written_with_its_lock_alone() {
     assert_eq!(code(peer.ask(&mut world, &data, set())), Code::NotFound);
     let held = acquire(&mut world, &mut peer, &lock());
     assert_eq!(code(peer.ask(&mut world, &data, set())), Code::FencedOut);
-    peer.fence(fence(&world, "gpu", held));
+    peer.fence(Some(fence(&world, "gpu", held)));
     peer.ask(&mut world, &data, set())
         .expect("it holds the lock");
     // Another lock is no help.
     let wrong = acquire(&mut world, &mut other, &named("lock", "other"));
-    other.fence(fence(&world, "other", wrong));
+    other.fence(Some(fence(&world, "other", wrong)));
     assert_eq!(code(other.ask(&mut world, &data, set())), Code::FencedOut);
     other.fence(None);
     let get = Call::new("get", ["x".into()]);
@@ -66,7 +66,7 @@ fn a_fenced_call_never_waits() {
     let mut world = World::new();
     let mut peer = world.peer("peer");
     let held = acquire(&mut world, &mut peer, &lock());
-    peer.fence(fence(&world, "gpu", held));
+    peer.fence(Some(fence(&world, "gpu", held)));
     let event = named("event", "event");
     let waits = peer.ask(&mut world, &event, plain("wait"));
     assert_eq!(waits, Ok(false.into()), "as if it had no time");
@@ -85,7 +85,7 @@ fn a_refusal_by_a_fence_waits_for_what_it_saw() {
     stale
         .ask(&mut world, &data, set())
         .expect("it is not guarded");
-    stale.fence(fence(&world, "gpu", first));
+    stale.fence(Some(fence(&world, "gpu", first)));
     next.call(&world, &lock(), plain("force_release"));
     let refused = stale.call(&world, &data, set());
     assert!(stale.receive(&world), "the reply is held for the store");

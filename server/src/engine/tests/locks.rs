@@ -46,11 +46,11 @@ pub(super) fn token(granted: &Value) -> u64 {
 }
 
 /// The fence of a grant.
-pub(super) fn fence(world: &World, name: &str, token: u64) -> Option<Fence> {
-    Some(Fence {
+pub(super) fn fence(world: &World, name: &str, token: u64) -> Fence {
+    Fence {
         lock: world.cell(name).oid,
         token: Revision(token),
-    })
+    }
 }
 
 #[track_caller]
@@ -268,7 +268,7 @@ fn who_loses_a_lock_is_told() {
     let first = acquire(&mut world, &mut holder, &lock());
     assert_eq!(other.get(&mut world, &lock(), "force_release"), true.into());
     holder.receive(&world);
-    let lost = |token| fence(&world, "gpu", token).expect("a fence");
+    let lost = |token| fence(&world, "gpu", token);
     assert_eq!(holder.lost, [lost(first)]);
     // Its time runs out.
     let short = plain("acquire").with("lease", 2);
@@ -276,7 +276,7 @@ fn who_loses_a_lock_is_told() {
     world.advance(3 * SECOND);
     world.settle();
     holder.receive(&world);
-    let lost = |token| fence(&world, "gpu", token).expect("a fence");
+    let lost = |token| fence(&world, "gpu", token);
     assert_eq!(holder.lost, [lost(first), lost(second)]);
     // What it gives back, or is given back with its token, is not lost by surprise if it does it itself.
     let third = acquire(&mut world, &mut holder, &lock());

@@ -4,7 +4,7 @@ use super::super::{
     Access, Decision, Kind, Lapse, Next, Object, Operation, Options, RowLimit, Until,
 };
 use commonhold_proto::{
-    Call, Code, LaneId, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime,
+    Call, Code, LaneId, Oid, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime,
     SessionId, Value,
 };
 
@@ -75,6 +75,7 @@ impl Bench {
     ) -> Option<Result<Value, Refusal>> {
         self.calls += 1;
         let operation = Operation {
+            oid: Oid(1),
             id: Some(OperationId {
                 session: SessionId(session),
                 lane: LaneId(0),
@@ -103,6 +104,7 @@ impl Bench {
     ) -> Option<Result<Value, Refusal>> {
         self.calls += 1;
         let operation = Operation {
+            oid: Oid(1),
             id: None,
             session: None,
             owner: Owner(0),

@@ -50,7 +50,7 @@ pub(super) const OPTIONS: &[Parameter] = &[
 pub(super) const METHODS: &[Method] = &[
     Method::write(
         "acquire",
-        "Takes the lock, in the order in which callers came; returns a dict of token, previous_owner_died and previous_note.",
+        "Takes the lock, in the order in which callers came; returns a dict of token, previous_owner_died, previous_note and lock, the oid that fences name.",
         &[
             Parameter::optional("blocking", "bool: may it wait? default True"),
             LEASE,
@@ -163,10 +163,10 @@ impl Lock {
         let wanted = Hold::of(operation, call)?;
         let blocking = call.bool_or("blocking", true)?;
         match &self.hold {
-            None if !ahead => Ok(self.grant(&wanted, &[])),
+            None if !ahead => Ok(self.grant(operation, &wanted, &[])),
             Some(hold) if self.is_reentrant && hold.is_of(operation) => {
                 let hold = hold.again()?;
-                Ok(Decision::reply(granted(hold.token, None)).with(hold.to_row()))
+                Ok(Decision::reply(granted(operation, hold.token, None)).with(hold.to_row()))
             }
             _ if !blocking || !operation.may_wait => {
                 Err(Refusal::new(Code::WouldBlock, "the lock is held"))
@@ -176,9 +176,9 @@ impl Lock {
     }
 
     /// Hands the lock over. `more` is added to the reply.
-    fn grant(&self, hold: &Hold, more: &[(&str, Value)]) -> Decision {
+    fn grant(&self, operation: &Operation, hold: &Hold, more: &[(&str, Value)]) -> Decision {
         let died = self.died.as_ref().map(|(note, _)| note);
-        let mut pairs = granted(hold.token, died);
+        let mut pairs = granted(operation, hold.token, died);
         if let Value::Dict(pairs) = &mut pairs {
             pairs.extend(more.iter().map(|(name, value)| ((*name).into(), value.clone())));
         }

@@ -2,7 +2,7 @@
 
 use super::waits::{Stage, TICKETS, Ticket};
 use super::{DIED, Lock, OWNER};
-use crate::objects::hold::{Hold, parse_lease, parse_note};
+use crate::objects::hold::{Hold, parse_asked};
 use crate::objects::paging;
 use crate::objects::terms::Terms;
 use crate::objects::{
@@ -184,12 +184,13 @@ impl Ticket {
             2 => Stage::Late,
             _ => return None,
         };
+        let (note, lease_ms) = parse_asked(note, lease)?;
         Some(Ticket {
             stage,
             owner: *owner,
             depth: *depth,
-            note: parse_note(note)?,
-            lease_ms: parse_lease(lease)?,
+            note,
+            lease_ms,
             terms,
         })
     }

@@ -213,7 +213,7 @@ fn conditions_that_share_a_lock_wake_only_their_own() {
 fn a_note_has_a_limit() {
     let mut bench = bench("lock", &[]);
     acquire(&mut bench, 1);
-    let note = |len| Call::new("note", [Value::Text("x".repeat(len).into())]);
+    let note = |len| Call::new("note", [Value::Text("x".repeat(len))]);
     assert_eq!(code(bench.call(1, true, note(NOTE_BYTES_MAX + 1))), Code::ValueTooLarge);
     assert_eq!(bench.call(1, true, note(NOTE_BYTES_MAX)), Some(Ok(Value::Null)));
 }
@@ -288,11 +288,7 @@ impl Model {
                     self.line.push((who, depth, Some(true)));
                 }
             }
-            Step::End(who, _) => {
-                if holds(self, who) {
-                    self.holder = None;
-                }
-            }
+            Step::End(who, _) if holds(self, who) => self.holder = None,
             _ => {}
         }
         self.settle();

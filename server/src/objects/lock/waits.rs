@@ -79,7 +79,7 @@ impl Lock {
         let hold = self.held(operation, call, "wait on")?;
         if !operation.may_wait {
             // It would be given up and taken again at one moment.
-            let mut reply = granted(hold.token, None);
+            let mut reply = granted(operation, hold.token, None);
             if let Value::Dict(pairs) = &mut reply {
                 pairs.push(("notified".into(), false.into()));
             }
@@ -168,7 +168,7 @@ impl Lock {
                 terms: Terms::of(operation.session, expiry(operation.at, ticket.lease_ms)),
             };
             let notified = [("notified", (stage == Stage::Notified).into())];
-            return Ok(self.grant(&hold, &notified).with(Row::delete(key)));
+            return Ok(self.grant(operation, &hold, &notified).with(Row::delete(key)));
         }
         let mut rows = Rows::new();
         if stage != ticket.stage {

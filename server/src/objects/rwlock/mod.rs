@@ -31,7 +31,7 @@ pub static KIND: Kind = Kind {
     methods: &[
         Method::write(
             "read",
-            "Takes the lock with other readers; returns a dict of token, previous_owner_died and previous_note.",
+            "Takes the lock with other readers; returns a dict of token, previous_owner_died, previous_note and lock, the oid that fences name.",
             ACQUIRE,
         )
         .in_line(LINE),
@@ -121,7 +121,7 @@ impl ReadWriteLock {
                 writes: held.writes,
                 hold: held.hold.again()?,
             };
-            return Ok(Decision::reply(granted(again.hold.token, None)).with(again.to_row(&key)));
+            return Ok(Decision::reply(granted(operation, again.hold.token, None)).with(again.to_row(&key)));
         }
         let is_free = if writes {
             self.holders.is_empty()
@@ -130,7 +130,7 @@ impl ReadWriteLock {
         };
         if is_free && !ahead {
             let died = self.died.as_ref().map(|(note, _)| note);
-            let reply = granted(hold.token, died);
+            let reply = granted(operation, hold.token, died);
             let mut decision = Decision::reply(reply).with(Held { writes, hold }.to_row(&key));
             // Readers mend nothing: each is told, until a writer was.
             if writes && self.died.is_some() {

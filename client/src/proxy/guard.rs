@@ -1,0 +1,311 @@
+//! A guard: a lock that is held, until the guard is dropped.
+
+use super::dict::call;
+use crate::caller::{self, Caller};
+use crate::error::{Error, Result};
+use crate::grants::Grant;
+use crate::object::Object;
+use crate::session::Session;
+use crate::{Answer, Client, blocking};
+use commonhold_proto::{Call, Code, Fence, Oid, Reply, Revision, Value};
+use serde::Deserialize;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// A lock that is held. Dropped, it is given back, as soon as the connection allows.
+///
+/// A guard may outlive what it stands for: the lock is lost if its client is taken for dead, if its time runs out, or if
+/// somebody frees it. [`is_lost`](Guard::is_lost) and [`lost`](Guard::lost) tell; what must not be written by a holder that
+/// was superseded is written [fenced](Object::fenced) by the guard.
+pub struct Guard<C: Caller> {
+    object: Object<C>,
+    /// `None` once it was given back, or while it waits for a condition.
+    held: Option<Held>,
+    granted: Granted,
+}
+
+/// A grant, and the session that may lose it.
+struct Held {
+    session: Arc<Session>,
+    fence: Fence,
+    grant: Arc<Grant>,
+}
+
+/// What the server says of a grant.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Granted {
+    token: u64,
+    lock: u64,
+    previous_owner_died: bool,
+    previous_note: Option<String>,
+    /// Of a wait for a condition.
+    #[serde(default)]
+    notified: bool,
+}
+
+impl Held {
+    fn of(client: &impl Caller, granted: &Granted) -> Held {
+        let session = client.ties().0;
+        let fence = Fence {
+            lock: Oid(granted.lock),
+            token: Revision(granted.token),
+        };
+        let grant = session.grants.hold(fence);
+        Held {
+            session,
+            fence,
+            grant,
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.grant.is_lost() || self.session.grants.is_in_doubt()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.session.grants.give_back(self.fence);
+    }
+}
+
+impl<C: Caller> Guard<C> {
+    pub(super) fn new(object: &Object<C>, granted: Granted) -> Guard<C> {
+        Guard {
+            held: Some(Held::of(object.client(), &granted)),
+            // Never again by name: that may be another lock by then.
+            object: object.pinned(),
+            granted,
+        }
+    }
+
+    /// The number of this grant: above that of every grant of this lock before it.
+    pub fn token(&self) -> Revision {
+        Revision(self.granted.token)
+    }
+
+    /// Did the holder before this one lose the lock without giving it back? What it guards may be half done.
+    pub fn previous_owner_died(&self) -> bool {
+        self.granted.previous_owner_died
+    }
+
+    /// The note that such a holder left.
+    pub fn previous_note(&self) -> Option<&str> {
+        self.granted.previous_note.as_deref()
+    }
+
+    /// What a write names to be carried out only while this grant holds.
+    pub fn fence(&self) -> Fence {
+        Fence {
+            lock: Oid(self.granted.lock),
+            token: self.token(),
+        }
+    }
+
+    /// Was it lost, as far as is known now? A client with a heartbeat also says so once the server has not answered it for
+    /// so long that the lock may have gone to another.
+    pub fn is_lost(&self) -> bool {
+        self.held.as_ref().is_none_or(Held::is_lost)
+    }
+
+    /// Leaves a note that others see while the lock is held, and the next holder if this one dies.
+    pub fn note(&self, text: &str) -> C::Answer<()> {
+        let call = Call::new("note", [text.into()]).with("token", self.granted.token);
+        self.object.ask(Ok(call), None, false, caller::read_nothing)
+    }
+
+    /// Lets the lock be held for so much longer from now; `None` for as long as the client lives.
+    ///
+    /// # Errors
+    /// Refused with `LockLost` if it was lost meanwhile.
+    pub fn extend(&self, lease: Option<Duration>) -> C::Answer<()> {
+        let lease = lease.map_or(Value::Null, |lease| lease.as_secs_f64().into());
+        let call = Call::new("extend", [lease]).with("token", self.granted.token);
+        self.object.ask(Ok(call), None, false, caller::read_nothing)
+    }
+
+    /// Gives the lock back and tells how that went; dropping the guard tells nothing.
+    ///
+    /// # Errors
+    /// Refused with `LockLost` if it was lost before: what was done under it may have met what another did.
+    ///
+    /// # Cancel safety
+    /// The lock is given back even if the answer is not awaited.
+    pub fn release(mut self) -> C::Answer<()> {
+        self.held = None;
+        self.object.client().ask(self.giving_back())
+    }
+
+    fn giving_back(&self) -> caller::Request<()> {
+        let call = release_of(self.granted.token);
+        self.object
+            .request(Ok(call), None, false, caller::read_nothing)
+            .kept()
+    }
+
+    /// Whoever calls as this one calls as the holder.
+    pub(super) fn as_holder(&self, object: &Object<C>) -> Object<C> {
+        object.called_as(&self.object)
+    }
+
+    /// It is given up, to be taken again under another token.
+    pub(super) fn give_up(&mut self) {
+        self.held = None;
+    }
+
+    /// A wait has ended: it is held again, unless the wait was lost or nobody knows.
+    pub(super) fn woken(&mut self, result: Result<Granted>) -> Result<bool> {
+        if let Ok(granted) = &result {
+            self.granted = granted.clone();
+        }
+        let refused = |error: &Error| error.code().is_some_and(|code| code != Code::LockLost);
+        if result.as_ref().map_or_else(refused, |_| true) {
+            self.held = Some(Held::of(self.object.client(), &self.granted));
+        }
+        result.map(|granted| granted.notified)
+    }
+}
+
+impl Guard<Client> {
+    /// Ends when the lock is lost, or may have gone to another for all that is known.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn lost(&self) {
+        while let Some(held) = self.held.as_ref().filter(|held| !held.is_lost()) {
+            let lost = poll_fn(|cx| {
+                held.grant.watch(cx.waker());
+                if held.grant.is_lost() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            match held.session.grants.trusted_until() {
+                // Whether it was lost or the time is over is looked at again: the time may have been prolonged.
+                Some(until) => drop(tokio::time::timeout_at(until.into(), lost).await),
+                None => lost.await,
+            }
+        }
+    }
+}
+
+impl<C: Caller> Drop for Guard<C> {
+    fn drop(&mut self) {
+        if self.held.take().is_some() {
+            self.object.client().tell(self.giving_back());
+        }
+    }
+}
+
+impl<C: Caller> From<&Guard<C>> for Fence {
+    fn from(guard: &Guard<C>) -> Fence {
+        guard.fence()
+    }
+}
+
+impl<C: Caller> fmt::Debug for Guard<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("lock", &self.object.name())
+            .field("token", &self.granted.token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The call that gives a grant back.
+fn release_of(token: u64) -> Call {
+    Call::new("release", []).with("token", token)
+}
+
+/// The call that takes back what nobody heard was granted.
+pub(super) fn undo(granted: &Value) -> Option<Call> {
+    let Value::Dict(pairs) = granted else {
+        return None;
+    };
+    let (_, token) = pairs
+        .iter()
+        .find(|(key, _)| key.as_text() == Some("token"))?;
+    Some(release_of(u64::try_from(token.as_int()?).ok()?))
+}
+
+/// A lock that is yet to be taken: await it, or `call()` it.
+#[must_use = "it does nothing until it is awaited or called"]
+#[derive(Debug)]
+pub struct Acquire<C: Caller> {
+    object: Object<C>,
+    call: Call,
+    wait: Option<Duration>,
+}
+
+impl<C: Caller> Acquire<C> {
+    pub(super) fn new(object: Object<C>, method: &'static str) -> Acquire<C> {
+        Acquire {
+            object,
+            call: Call::new(method, []),
+            wait: None,
+        }
+    }
+
+    /// Waits for at most this long; otherwise for ever. Zero does not wait.
+    ///
+    /// The error of a wait in vain is a refusal with `DeadlineExceeded`, or `WouldBlock` for zero, and says who holds it.
+    pub fn wait(mut self, wait: Duration) -> Acquire<C> {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// Lets the lock be lost after this long unless it is [extended](Guard::extend); otherwise it is held for as long as
+    /// the client lives.
+    pub fn lease(mut self, lease: Duration) -> Acquire<C> {
+        self.call = self.call.with("lease", lease.as_secs_f64());
+        self
+    }
+
+    /// Leaves a note from the start.
+    pub fn note(mut self, text: &str) -> Acquire<C> {
+        self.call = self.call.with("note", text);
+        self
+    }
+
+    fn make(self) -> C::Answer<Granted> {
+        let Acquire { object, call, wait } = self;
+        let request = object.request(Ok(call), wait, false, caller::read::<Granted>);
+        object.client().ask(request.taken_back_by(undo))
+    }
+}
+
+impl Acquire<blocking::Client> {
+    /// Takes the lock.
+    pub fn call(self) -> Result<Guard<blocking::Client>> {
+        let object = self.object.clone();
+        Ok(Guard::new(&object, self.make()?))
+    }
+}
+
+impl IntoFuture for Acquire<Client> {
+    type Output = Result<Guard<Client>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Guard<Client>>> + Send>>;
+
+    /// # Cancel safety
+    /// Dropped before its end, the call leaves the line; a lock that was granted meanwhile is given back.
+    fn into_future(self) -> Self::IntoFuture {
+        let object = self.object.clone();
+        let granted: Answer<Granted> = self.make();
+        Box::pin(async move { Ok(Guard::new(&object, granted.await?)) })
+    }
+}
+
+/// A wait for a condition, as [`call`] makes it.
+pub(super) fn waiting<C: Caller>(
+    object: &Object<C>,
+    timeout: Option<Duration>,
+) -> C::Answer<Granted> {
+    let read: fn(Reply) -> Result<Granted> = caller::read;
+    let request = object.request(call("wait", []), timeout, false, read);
+    object.client().ask(request.taken_back_by(undo))
+}
