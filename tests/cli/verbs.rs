@@ -264,7 +264,7 @@ fn a_kind_is_described_without_a_server() {
         "describe --kind heap",
         "",
         "error: \"heap\" is no kind: there are barrier, bounded_semaphore, counter, dict, event, latch, list, \
-         namespace, semaphore, set, value\n",
+         namespace, queue, semaphore, set, value\n",
         1,
     );
 }

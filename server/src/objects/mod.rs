@@ -250,6 +250,8 @@ kinds! {
     lock,
     /// A namespace.
     namespace,
+    /// A queue.
+    queue,
     /// A lock that its holder may take again.
     rlock,
     /// A lock for many readers or one writer.

@@ -91,10 +91,14 @@ fn argument(name: &str) -> BoxedStrategy<Value> {
         "by" | "min" | "max" => {
             prop_oneof![(-5i64..5).prop_map(Value::Int), strategy::number()].boxed()
         }
-        "clamp" | "blocking" => any::<bool>().prop_map(Value::Bool).boxed(),
-        "limit" | "parties" | "count" | "index" | "n" | "permits" | "maxsize" => {
-            (1i64..5).prop_map(Value::Int).boxed()
+        "clamp" | "blocking" | "owned" | "lifo" | "immediate" => {
+            any::<bool>().prop_map(Value::Bool).boxed()
         }
+        "limit" | "parties" | "count" | "index" | "n" | "permits" | "maxsize" | "dead_after"
+        | "lease" => (1i64..5).prop_map(Value::Int).boxed(),
+        // A revision, of which there are as many as calls.
+        "receipt" => (1i64..30).prop_map(Value::Int).boxed(),
+        "items" => vec(strategy::value(), 0..4).prop_map(Value::List).boxed(),
         "value" | "expected" | "default" => prop_oneof![
             (0i64..4).prop_map(Value::Int),
             strategy::number(),
@@ -108,15 +112,17 @@ fn argument(name: &str) -> BoxedStrategy<Value> {
 
 /// Options that the kind accepts.
 pub(super) fn options(kind: &'static Kind) -> BoxedStrategy<Vec<(&'static str, Value)>> {
-    let required = kind.options.iter().filter(|option| option.required);
-    let options: Vec<_> = required
+    let options: Vec<BoxedStrategy<Option<(&'static str, Value)>>> = kind
+        .options
+        .iter()
         .map(|option| {
-            argument(option.name)
-                .prop_map(move |value| (option.name, value))
-                .boxed()
+            let given = argument(option.name).prop_map(move |value| Some((option.name, value)));
+            let left_out = u32::from(!option.required);
+            prop_oneof![1 => given, left_out => Just(None)].boxed()
         })
         .collect();
     options
+        .prop_map(|options| options.into_iter().flatten().collect::<Vec<_>>())
         .prop_filter("the kind refuses such options", move |options| {
             let given: Vec<_> = options
                 .iter()
