@@ -3,6 +3,7 @@
 mod harness;
 mod kinds;
 mod peer;
+mod queues;
 
 mod actor;
 mod changes;

@@ -279,13 +279,18 @@ impl Bench {
             } = row
                 && lent == SessionId(session)
             {
-                let rows = self.object.lapse(&key, why);
-                self.write(&rows);
+                self.lapse(&key, why);
                 let still = matches!(self.object.row(&key), Some(Row::Put { lent: Some(l), .. }) if l == lent);
                 assert!(!still, "a lapsed row is still lent: {key:?}");
-                self.wake(&rows);
             }
         }
+    }
+
+    /// A row lapses.
+    pub(in super::super) fn lapse(&mut self, key: &RowKey, why: Lapse) {
+        let rows = self.object.lapse(key, why);
+        self.write(&rows);
+        self.wake(&rows);
     }
 
     /// The calls that wait, oldest first.

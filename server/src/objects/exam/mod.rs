@@ -6,11 +6,11 @@
 mod bench;
 mod calls;
 
-pub(super) use bench::Bench;
+pub(super) use bench::{Bench, snapshot};
 pub(super) use calls::key;
 
 use super::{Access, Cursor, KINDS, Kind, Object, RowLimit};
-use bench::{ALL, snapshot};
+use bench::ALL;
 use calls::{Step, garbage, options, step};
 use commonhold_proto::{Row, Value};
 use proptest::collection::vec;
