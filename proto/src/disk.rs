@@ -4,7 +4,7 @@
 
 use crate::{
     Call, Change, Code, LaneId, Oid, OperationId, Outcome, OutcomeState, Part, Refusal, Reply,
-    Revision, Row, RowKey, ServerTime, SessionId, Value,
+    Revision, Row, RowKey, ServerTime, SessionId, Undo, Value,
 };
 use bytes::Bytes;
 use prost::{DecodeError, Message};
@@ -78,6 +78,10 @@ struct DiskOutcome {
     resume: Option<DiskCall>,
     #[prost(message, optional, tag = "6")]
     on_deadline: Option<DiskCall>,
+    #[prost(uint64, tag = "7")]
+    undo_on: u64,
+    #[prost(message, optional, tag = "8")]
+    undo: Option<Value>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -179,6 +183,8 @@ impl From<&Outcome> for DiskOutcome {
         let mut disk = DiskOutcome {
             fingerprint: outcome.fingerprint,
             acknowledged_below: outcome.acknowledged_below,
+            undo_on: outcome.undo.as_ref().map_or(0, |undo| undo.oid.0),
+            undo: outcome.undo.as_ref().map(|undo| undo.memo.clone()),
             ..DiskOutcome::default()
         };
         match &outcome.state {
@@ -234,6 +240,12 @@ impl From<DiskOutcome> for Outcome {
             fingerprint: disk.fingerprint,
             state,
             acknowledged_below: disk.acknowledged_below,
+            undo: disk.undo.map(|memo| {
+                Box::new(Undo {
+                    oid: Oid(disk.undo_on),
+                    memo,
+                })
+            }),
         }
     }
 }

@@ -28,7 +28,7 @@ pub use frame::{FRAME_CALLS_MAX, FRAME_RUNS_MAX};
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
 pub use ranges::Ranges;
 pub use refusal::{Code, Refusal};
-pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows};
+pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows, Undo};
 pub use value::{Opaque, Reference, Value};
 
 /// The protocol's major version: peers of another one are refused.

@@ -141,6 +141,17 @@ pub struct Outcome {
     pub state: OutcomeState,
     /// Every number of the lane below this was acknowledged when the change was made: their outcomes are of no use.
     pub acknowledged_below: u64,
+    /// What undoes it, as long as its client has not consumed the reply.
+    pub undo: Option<Box<Undo>>,
+}
+
+/// What is needed to undo an operation that is done, besides its reply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undo {
+    /// The object.
+    pub oid: Oid,
+    /// What the kind wrote down for itself.
+    pub memo: Value,
 }
 
 /// How far an operation came.

@@ -10,7 +10,7 @@ use commonhold_proto::wire::{
 use commonhold_proto::{
     Call, Change, Code, Durability, LaneId, Oid, Opaque, Open, OpenOptions, OperationId, Outcome,
     OutcomeState, Owner, Part, Reference, Refusal, Reply, Revision, Row, RowKey, ServerTime,
-    SessionId, Target, Value, wire,
+    SessionId, Target, Undo, Value, wire,
 };
 use num_bigint::BigInt;
 use prost::Message;
@@ -272,6 +272,7 @@ fn operation(state: OutcomeState) -> (OperationId, Outcome) {
         fingerprint: 0x0123_4567_89ab_cdef,
         state,
         acknowledged_below: 12,
+        undo: None,
     };
     (id, outcome)
 }
@@ -306,6 +307,15 @@ fn changes() {
             remembered: false,
             oid,
         }))
+    };
+    let undoable = || {
+        let (id, outcome) = done(Ok("got".into()), None);
+        let undo = Undo {
+            oid: Oid(300),
+            memo: 8.into(),
+        };
+        let undo = Some(undo.into());
+        Some((id, Outcome { undo, ..outcome }))
     };
     let waiting = |on_deadline| {
         operation(OutcomeState::Waiting {
@@ -358,6 +368,7 @@ fn changes() {
                 Some(waiting(Some(Call::new("withdraw", vec![7.into()]).into()))),
                 vec![],
             ),
+            stored("undoable", undoable(), vec![]),
         ],
     );
 }

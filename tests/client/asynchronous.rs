@@ -1,8 +1,8 @@
 //! The async client.
 
 use crate::server::TestServer;
-use commonhold::{AuthKey, Client, Code, Error, Happened, Result};
-use std::time::Duration;
+use commonhold::{AuthKey, Call, Client, Code, Error, Happened, Result, Value};
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -140,4 +140,61 @@ async fn of_calls_under_way_only_the_one_that_is_too_long_is_refused() -> Result
     assert_eq!(ch.stats().reconnects, 0);
     ch.close().await;
     Ok(())
+}
+
+/// Dropped at any moment, before it is sent, on the way there, on the way back: an item that nobody saw is at its place.
+#[tokio::test]
+async fn a_dropped_get_loses_no_item() -> Result<()> {
+    const ITEMS: i64 = 400;
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let jobs = ch.object("queue", "jobs");
+    let items = (0..ITEMS).map(Value::from).collect();
+    jobs.call(Call::new("put_many", [Value::List(items)]))
+        .await?;
+    let mut had = Vec::new();
+    let mut dropped = 0;
+    for round in 0..ITEMS {
+        let get = jobs.call(Call::new("get", []));
+        // As long as a get takes, more or less.
+        let patience = Duration::from_micros(u64::try_from(round % 100).expect("small") * 20);
+        let got = async {
+            tokio::select! {
+                biased;
+                got = get => Some(got),
+                () = spin(patience) => None,
+            }
+        };
+        match got.await {
+            Some(item) => had.push(item?.as_int().expect("a number")),
+            None => dropped += 1,
+        }
+    }
+    assert!(dropped > 0 && !had.is_empty(), "{dropped} were dropped");
+    let left = ITEMS - i64::try_from(had.len()).expect("few");
+    let all_are_back = async {
+        while jobs.call(Call::new("len", [])).await?.as_int() != Some(left) {}
+        Ok::<_, Error>(())
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_are_back)
+        .await
+        .expect("what was dropped comes back")?;
+    let Value::List(rest) = jobs.call(Call::new("get_many", [left.into()])).await? else {
+        panic!("items are a list");
+    };
+    let rest: Vec<i64> = rest.iter().filter_map(Value::as_int).collect();
+    assert!(rest.is_sorted(), "each is at its place");
+    had.extend(rest);
+    had.sort_unstable();
+    assert_eq!(had, (0..ITEMS).collect::<Vec<_>>());
+    ch.close().await;
+    Ok(())
+}
+
+/// Lets others run for so long; finer than a timer.
+async fn spin(time: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        tokio::task::yield_now().await;
+    }
 }

@@ -400,7 +400,7 @@ impl Lane {
             Stage::Abandoned => {
                 entry.unheard = true;
                 entry.answer(Ok(reply));
-                self.forget_if_unheard(sequence);
+                self.let_go_abandoned(sequence);
             }
             // Nobody can answer what was never sent, and nothing is answered twice.
             Stage::Queued | Stage::Sent | Stage::Answered(_) => {}

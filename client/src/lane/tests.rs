@@ -283,6 +283,48 @@ fn replies_to_nobody_are_thrown_away() {
     );
 }
 
+/// Its cancel may be read before it is: only what is sent after the reply comes after the call.
+#[test]
+fn a_call_dropped_before_its_reply_came_is_cancelled_again_when_it_comes() {
+    let mut world = World::new();
+    let sequence = world.submit(0, 0);
+    for step in [
+        Step::ClientSends,
+        Step::ServerReceives,
+        Step::ServerSends(1),
+    ] {
+        world.step(step);
+    }
+    assert_eq!(world.lane.abandon(sequence), Happened::Unknown);
+    let mut frames = Vec::new();
+    for step in [None, Some(Step::ClientReceives)] {
+        if let Some(step) = step {
+            world.step(step);
+        }
+        while let Some(frame) = world.lane.next_frame(world.now) {
+            frames.push(wire::ClientFrame::decode(&frame[PREFIX..]).expect("a frame"));
+        }
+    }
+    let range = wire::Range {
+        first: sequence,
+        last: sequence,
+    };
+    let said = frames.iter();
+    let said: Vec<_> = said
+        .map(|frame| (&frame.cancel[..], &frame.acknowledged[..]))
+        .collect();
+    let none: [&[wire::Range]; 1] = [&[]];
+    let cancel = [sequence];
+    assert_eq!(
+        said,
+        [
+            (&cancel[..], none[0]),
+            (&cancel[..], none[0]),
+            (&[], &[range])
+        ]
+    );
+}
+
 #[test]
 fn a_call_dropped_after_its_reply_came_is_cancelled_before_it_is_acknowledged() {
     let mut world = World::new();

@@ -150,6 +150,22 @@ impl Lane {
         }
     }
 
+    /// The reply of a call that was cancelled has come. The cancel may have overtaken the call: only now it cannot, so
+    /// what was carried out is cancelled again, for the server to undo.
+    pub(super) fn let_go_abandoned(&mut self, sequence: u64) {
+        let withdrawn = self.calls.get(&sequence).is_some_and(|entry| {
+            matches!(entry.submission.unheard, Unheard::Withdraw)
+                && matches!(&entry.stage, Stage::Answered(Ok(reply)) if reply.result.is_ok())
+        });
+        if withdrawn {
+            self.calls.remove(&sequence);
+            self.cancels.push(sequence);
+            self.retired.push(sequence);
+        } else {
+            self.forget_if_unheard(sequence);
+        }
+    }
+
     /// The reply of a call that nobody hears.
     pub(super) fn take_back(&mut self, unheard: &Unheard, reply: &Reply) {
         let Unheard::TakeBack(take_back) = unheard else {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use commonhold_proto::{
     Call, Change, Code, Durability, LaneId, Oid, Opaque, Open, OpenOptions, OperationId, Outcome,
     OutcomeState, Part, Reference, Refusal, Reply, Revision, Row, RowKey, ServerTime, SessionId,
-    Target, Value,
+    Target, Undo, Value,
 };
 use num_bigint::BigInt;
 use proptest::collection::vec;
@@ -218,11 +218,17 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
                 on_deadline: on_deadline.map(Box::new),
             }
         });
-    (any::<u64>(), prop_oneof![done, waiting], any::<u64>()).prop_map(
-        |(fingerprint, state, acknowledged_below)| Outcome {
+    let undo = (any::<u64>(), value()).prop_map(|(oid, memo)| {
+        let oid = Oid(oid);
+        Box::new(Undo { oid, memo })
+    });
+    let state = prop_oneof![done, waiting];
+    (any::<u64>(), state, any::<u64>(), option::of(undo)).prop_map(
+        |(fingerprint, state, acknowledged_below, undo)| Outcome {
             fingerprint,
             state,
             acknowledged_below,
+            undo,
         },
     )
 }

@@ -148,14 +148,18 @@ impl Engine {
     }
 
     /// A call is withdrawn: it ends now, as if its time were over. One that had changed rows, and whose connection broke
-    /// while it waited, first goes on from where it was: its arrival must not stay behind.
+    /// while it waited, first goes on from where it was: its arrival must not stay behind. One that is done is undone, if
+    /// its kind can.
     pub(crate) fn cancel(&self, connection: &Arc<Connection>, sequence: u64) {
         let lane = &connection.lane;
-        if let Some(parked) = lane.parked(sequence) {
-            return self.end_wait(&parked, true);
-        }
-        let Some(fingerprint) = lane.waiting(sequence) else {
+        if let Some(parked) = lane.parked(sequence)
+            && self.end_wait(&parked, true)
+        {
             return;
+        }
+        // Or it was granted at this moment, by somebody who held the cell until it was done.
+        let Some(fingerprint) = lane.waiting(sequence) else {
+            return self.undo(connection, sequence);
         };
         let caller = Caller {
             origin: Origin::Lane(Arc::clone(connection)),
@@ -203,6 +207,7 @@ fn stored_bytes(decision: &Decision, of: impl Fn(&Value) -> usize) -> usize {
     });
     let answer = match &decision.next {
         Next::Reply(value) => of(value),
+        Next::Undoable { value, memo } => of(value) + Change::OVERHEAD + of(memo),
         Next::Refuse(refusal) => refusal.message.len(),
         Next::Wait {
             resume,

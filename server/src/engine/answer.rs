@@ -6,7 +6,7 @@ use super::faults::Fault;
 use super::{Engine, caught};
 use crate::session::Lease;
 use commonhold_proto::{
-    Change, Code, Oid, Outcome, OutcomeState, Part, Refusal, Reply, Revision, Rows, Value,
+    Change, Code, Oid, Outcome, OutcomeState, Part, Refusal, Reply, Revision, Rows, Undo, Value,
 };
 use parking_lot::MutexGuard;
 use smallvec::smallvec;
@@ -25,7 +25,7 @@ impl Engine {
         changed: bool,
     ) {
         if changed || !rows.is_empty() {
-            self.conclude(cell, state, caller, rows, result);
+            self.conclude(cell, state, caller, rows, result, None);
             return;
         }
         self.answer(
@@ -35,14 +35,15 @@ impl Engine {
         );
     }
 
-    /// Ends an operation that changed rows, now or before: its answer is its outcome.
-    fn conclude(
+    /// Ends an operation that changed rows, now or before: its answer is its outcome. With the memo it can be undone.
+    pub(super) fn conclude(
         &self,
         cell: &Arc<Cell>,
         state: &mut MutexGuard<'_, State>,
         caller: &Caller,
         rows: Rows,
         result: Result<Value, Refusal>,
+        memo: Option<Value>,
     ) {
         let Some(lane) = caller.lane() else {
             if !rows.is_empty() {
@@ -73,6 +74,12 @@ impl Engine {
                 fingerprint: caller.fingerprint,
                 state: OutcomeState::Done(reply),
                 acknowledged_below,
+                undo: memo.map(|memo| {
+                    Box::new(Undo {
+                        oid: cell.oid,
+                        memo,
+                    })
+                }),
             };
             if logged {
                 kept = Some(outcome.clone());
@@ -187,6 +194,7 @@ impl Engine {
             fingerprint: caller.fingerprint,
             state: OutcomeState::Done(reply),
             acknowledged_below: 1,
+            undo: None,
         };
         let gate = self.gate_of(gate);
         lane.finish(caller.sequence, outcome, gate, true, self.gate.durable());

@@ -138,7 +138,7 @@ impl Engine {
         match caught(|| state.object.decide(&operation, call, ahead)) {
             // Refused before a row is applied: a reply that no client can take would be asked for again for ever.
             Ok(Ok(Decision {
-                next: Next::Reply(value),
+                next: Next::Reply(value) | Next::Undoable { value, .. },
                 ..
             })) if value.size() > reply_bytes_max && value.encoded_size() > reply_bytes_max => {
                 Err(Refusal::new(
@@ -198,6 +198,10 @@ impl Engine {
                 self.end(cell, state, caller, rows, Ok(value), changed);
                 return false;
             }
+            Next::Undoable { value, memo } => {
+                self.conclude(cell, state, caller, rows, Ok(value), Some(memo));
+                return false;
+            }
             Next::Refuse(refusal) => {
                 self.end(cell, state, caller, rows, Err(refusal), changed);
                 return false;
@@ -236,6 +240,7 @@ impl Engine {
                 on_deadline,
             },
             acknowledged_below: caller.lane().map_or(1, |lane| lane.acknowledged_below()),
+            undo: None,
         });
         if !rows.is_empty() {
             let remembered = outcome.clone();

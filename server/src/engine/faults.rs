@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     PublishEarly,
     /// Calls execute under a lease that has ended.
     IgnoreEndedLease,
+    /// Who was undone is told all the same what it had done.
+    RememberUndone,
 }
 
 /// The fault that was planted, if one was.

@@ -25,6 +25,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod undo;
 mod waiting;
 mod who;
 

@@ -151,13 +151,13 @@ impl Engine {
         }
     }
 
-    /// The time of a waiting call is over, or it is cancelled: `cancelled` says which.
-    pub(crate) fn end_wait(&self, parked: &Arc<Parked>, cancelled: bool) {
+    /// The time of a waiting call is over, or it is cancelled: `cancelled` says which. False if somebody else ended it.
+    pub(crate) fn end_wait(&self, parked: &Arc<Parked>, cancelled: bool) -> bool {
         let cell = &parked.cell;
         let mut state = cell.state.lock();
         // Who waited for an object that is gone was told so.
         if state.gone || !parked.claim() {
-            return;
+            return false;
         }
         self.unpark(parked);
         if cancelled && parked.on_deadline.is_none() {
@@ -184,6 +184,7 @@ impl Engine {
         }
         self.wake(cell, &mut state);
         self.let_go(state);
+        true
     }
 
     /// Does what a call does when its time is over.

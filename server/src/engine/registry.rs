@@ -128,6 +128,7 @@ impl<'a> Ending<'a> {
             fingerprint: self.caller.fingerprint,
             state,
             acknowledged_below: 1,
+            undo: None,
         };
         Some((self.caller.lane()?, self.caller.sequence, outcome))
     }

@@ -11,6 +11,10 @@ use std::time::Duration;
 /// The longest time that an argument may give, in seconds: a century.
 const SECONDS_MAX: u64 = 3_153_600_000;
 
+/// The internal method of a kind that undoes a finished call. It takes `memo` and `reply`, what the call left for it and
+/// what it had answered, and refuses if that cannot be undone any more.
+pub const UNDO: &str = "undo";
+
 /// A kind of objects.
 #[derive(Debug)]
 pub struct Kind {
@@ -164,6 +168,13 @@ impl Method {
     #[must_use]
     pub const fn shrinking(mut self) -> Method {
         self.shrinking = true;
+        self
+    }
+
+    /// It can be undone, by the kind's method [`UNDO`].
+    #[must_use]
+    pub const fn undoable(mut self) -> Method {
+        self.undo = true;
         self
     }
 

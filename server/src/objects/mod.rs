@@ -15,7 +15,7 @@ mod terms;
 #[cfg(test)]
 mod exam;
 
-pub use arguments::{Access, Arguments, GUARD, Kind, Method, Options, Parameter};
+pub use arguments::{Access, Arguments, GUARD, Kind, Method, Options, Parameter, UNDO};
 
 use commonhold_proto::{
     Call, Oid, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, SessionId,
@@ -162,6 +162,14 @@ pub struct Decision {
 pub enum Next {
     /// The call is answered.
     Reply(Value),
+    /// The call is answered, and can be undone for as long as its client has not consumed the answer: the kind's
+    /// internal method [`UNDO`] is asked then. Only a decision with rows is answered so.
+    Undoable {
+        /// The answer.
+        value: Value,
+        /// What the kind wants to be told besides the answer.
+        memo: Value,
+    },
     /// The call is refused, and the rows are applied all the same: the refusal is its outcome.
     Refuse(Refusal),
     /// The call waits until a row changes, and is asked again.
@@ -190,6 +198,17 @@ impl Decision {
         Decision {
             rows: Rows::new(),
             next: Next::Reply(value.into()),
+        }
+    }
+
+    /// Answers with what can be undone: see [`Next::Undoable`].
+    pub fn undoable(value: impl Into<Value>, memo: impl Into<Value>) -> Decision {
+        Decision {
+            rows: Rows::new(),
+            next: Next::Undoable {
+                value: value.into(),
+                memo: memo.into(),
+            },
         }
     }
 

@@ -187,7 +187,9 @@ impl Calls {
     ) -> Was {
         let entry = match &outcome.state {
             OutcomeState::Done(reply) => {
-                let bytes = size_of::<Entry>() + reply.result.as_ref().map_or(0, Value::size);
+                let memo = outcome.undo.as_ref().map_or(0, |undo| undo.memo.size());
+                let bytes =
+                    size_of::<Entry>() + reply.result.as_ref().map_or(0, Value::size) + memo;
                 self.outcomes += 1;
                 self.outcome_bytes += bytes;
                 Entry::Done {
@@ -325,6 +327,21 @@ impl Calls {
         waiting.retain(|sequence| (first..=last).contains(sequence));
         waiting.sort_unstable();
         waiting
+    }
+
+    /// What a call got that is done and can be undone.
+    pub(super) fn undoable(&self, sequence: u64) -> Option<Outcome> {
+        match self.entries.get(&sequence) {
+            Some(Entry::Done { outcome, .. }) if outcome.undo.is_some() => Some(outcome.clone()),
+            _ => None,
+        }
+    }
+
+    /// A call that was done was undone: this is what it gets now.
+    pub(super) fn undone(&mut self, sequence: u64, outcome: Outcome, gate: Revision, logged: bool) {
+        if let Some(Entry::Done { .. }) = self.entries.get(&sequence) {
+            self.finish(sequence, outcome, gate, logged);
+        }
     }
 
     /// The client has these replies. False if it sends runs that no client makes.

@@ -238,6 +238,30 @@ impl Lane {
         self.state.lock().calls.waiting_within(first, last)
     }
 
+    /// What a call got that is done and can be undone.
+    pub(crate) fn undoable(&self, sequence: u64) -> Option<Outcome> {
+        self.state.lock().calls.undoable(sequence)
+    }
+
+    /// A call that was done was undone: this is what it gets now. A reply that has not left is replaced.
+    pub(crate) fn undone(
+        &self,
+        sequence: u64,
+        outcome: Outcome,
+        gate: Revision,
+        logged: bool,
+        durable: Revision,
+    ) {
+        let OutcomeState::Done(reply) = &outcome.state else {
+            return;
+        };
+        let reply = reply.clone();
+        let mut state = self.state.lock();
+        state.calls.undone(sequence, outcome, gate, logged);
+        state.outbox.replace(sequence, reply, gate, durable);
+        state.tell();
+    }
+
     /// Forgets that a call was executing, since it was dropped unanswered: sent again, it is what it was before.
     pub(crate) fn forget(&self, sequence: u64) {
         self.state.lock().calls.forget(sequence);

@@ -138,6 +138,33 @@ impl Outbox {
         }
     }
 
+    /// If the reply to this call has not left, another one leaves in its place.
+    pub(super) fn replace(
+        &mut self,
+        sequence: u64,
+        reply: Reply,
+        gate: Revision,
+        durable: Revision,
+    ) {
+        let ready = self.ready.iter().position(|out| out.sequence == sequence);
+        let held = self
+            .held
+            .iter()
+            .position(|(_, out)| out.sequence == sequence);
+        let replaced = match (ready, held) {
+            (Some(at), _) => self.ready.remove(at),
+            (None, Some(at)) => Some(self.held.remove(at).1),
+            (None, None) => None,
+        };
+        let Some(replaced) = replaced else {
+            return;
+        };
+        self.outgoing_bytes -= replaced.counted;
+        self.passing &= replaced.bytes <= PART_ABOVE || replaced.counted > 0;
+        // Its credit came back with the first.
+        self.push(sequence, Was::Parked, reply, gate, durable);
+    }
+
     /// Is there no reply, neither to leave nor held?
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.held.is_empty()

@@ -20,8 +20,12 @@ pub(super) enum What {
     Acquire,
     Release,
     CondWait,
-    /// From the basket.
+    /// From the basket or the queue.
     Get,
+    /// From the queue, on loan.
+    Take,
+    /// Of this item.
+    Ack(i64),
     Linger,
     /// A permit or an event.
     Await,
@@ -33,6 +37,8 @@ pub(super) struct Actor {
     pub(super) calls: BTreeMap<u64, What>,
     /// Does it believe that it has the lock?
     pub(super) holds: bool,
+    /// What it took and has not acknowledged: receipts and items.
+    pub(super) taken: Vec<(i64, i64)>,
     /// Calls before this were sent under a lease that was lost.
     lost_below: u64,
 }
@@ -43,6 +49,7 @@ impl Actor {
             peer,
             calls: BTreeMap::new(),
             holds: false,
+            taken: Vec::new(),
             lost_below: 0,
         }
     }
@@ -96,6 +103,14 @@ impl Actor {
                 }
                 (What::Release | What::CondWait, _) => self.holds = false,
                 (What::Get, Ok(item)) => tally.got(item)?,
+                (What::Take, Ok(Value::Dict(fields))) => {
+                    let numbers = fields.iter().filter_map(|(_, value)| value.as_int());
+                    match numbers.collect::<Vec<_>>()[..] {
+                        [item, receipt, _] => self.taken.push((receipt, item)),
+                        _ => return Err(format!("{fields:?} was taken")),
+                    }
+                }
+                (What::Ack(item), Ok(_)) => tally.got(&(*item).into())?,
                 _ => {}
             }
         }

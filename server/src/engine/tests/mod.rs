@@ -24,6 +24,7 @@ mod simulation;
 mod synchronizers;
 mod tally;
 mod threads;
+mod undone;
 mod waiting;
 
 pub(super) use kinds::KINDS;

@@ -102,7 +102,10 @@ impl Story {
             return self.connect(at);
         }
         let (target, call, what) = self.any_call(at);
-        let waits = matches!(what, What::Wait | What::Acquire | What::Get | What::Await);
+        let waits = matches!(
+            what,
+            What::Wait | What::Acquire | What::Get | What::Take | What::Await
+        );
         let timeout = (waits && self.chance.once_in(2))
             .then(|| Duration::from_millis(self.chance.next() % 3_000));
         let actor = &mut self.actors[at];
@@ -113,7 +116,7 @@ impl Story {
     fn any_call(&mut self, at: usize) -> (commonhold_proto::Target, Call, What) {
         let lock = named("hold", "lock");
         let number = self.chance.below(3);
-        let choice = self.chance.below(24);
+        let choice = self.chance.below(28);
         let choice = if self.actors[at].is_locking() {
             // Its thread waits; others of the same client go on.
             choice % 10
@@ -184,11 +187,33 @@ impl Story {
                 let call = plain(["set", "clear", "is_set"][number]);
                 (named("event", "event"), call, What::Other)
             }
+            24..=26 => self.queue_call(at, choice - 24),
             _ => {
                 let target = named("counter", &format!("brief{number}"));
                 (target, plain("increment"), What::Other)
             }
         }
+    }
+
+    /// What is put, got, taken and acknowledged adds up with what the basket holds.
+    fn queue_call(&mut self, at: usize, choice: usize) -> (commonhold_proto::Target, Call, What) {
+        let number = self.chance.below(3);
+        let taken = (choice == 2).then(|| self.actors[at].taken.pop()).flatten();
+        let (call, what) = match (choice, taken) {
+            (0, _) => {
+                let items = (0..=number).map(|_| self.tally.new_item().into());
+                let call = Call::new("put_many", [Value::List(items.collect())]);
+                (call, What::Other)
+            }
+            (1, _) => (plain("get"), What::Get),
+            (_, Some((receipt, item))) if number > 0 => {
+                (Call::new("ack", [receipt.into()]), What::Ack(item))
+            }
+            (_, Some((receipt, _))) => (Call::new("nack", [receipt.into()]), What::Other),
+            (_, None) if number == 0 => (Call::new("take", [2.into()]), What::Take),
+            (_, None) => (plain("take"), What::Take),
+        };
+        (named("queue", "jobs"), call, what)
     }
 
     fn receive(&mut self, at: usize) -> Result<(), String> {
@@ -435,6 +460,7 @@ fn planted_faults_are_noticed() {
         Fault::ForgetOutcome,
         Fault::RunWaitingFromStart,
         Fault::IgnoreEndedLease,
+        Fault::RememberUndone,
     ] {
         let noticed = (0..100).any(|seed| tell(seed, Some(fault)).is_err());
         assert!(noticed, "{fault:?} goes unnoticed");

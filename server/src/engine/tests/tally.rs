@@ -109,7 +109,8 @@ impl Tally {
         if (0..parties).any(|place| self.places.get(&place) != self.places.get(&0)) {
             return Err(format!("the barrier let through {:?}", self.places));
         }
-        let left = entries(world, "basket");
+        let mut left = entries(world, "basket");
+        left.extend(under(world, "jobs", b"i/"));
         let left: BTreeSet<i64> = left.iter().filter_map(Value::as_int).collect();
         if !self.got.is_disjoint(&left) {
             return Err("an item was got and is still there".to_owned());
@@ -133,11 +134,16 @@ impl Tally {
 
 /// The values of an object's rows; none if it was never made.
 fn entries(world: &World, name: &str) -> Vec<Value> {
+    under(world, name, b"")
+}
+
+/// Of those whose keys begin so.
+fn under(world: &World, name: &str, prefix: &[u8]) -> Vec<Value> {
     let Some(cell) = world.engine.registry.named(name) else {
         return Vec::new();
     };
     let values = rows(&cell).into_iter().filter_map(|row| match row {
-        Row::Put { value, .. } => Some(value),
+        Row::Put { key, value, .. } if key.0.starts_with(prefix) => Some(value),
         _ => None,
     });
     values.collect()

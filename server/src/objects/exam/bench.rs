@@ -1,7 +1,7 @@
 //! An object with the least of an engine around it.
 
 use super::super::{
-    Access, Decision, Kind, Lapse, Next, Object, Operation, Options, RowLimit, Until,
+    Access, Decision, Kind, Lapse, Next, Object, Operation, Options, RowLimit, UNDO, Until,
 };
 use commonhold_proto::{
     Call, Code, LaneId, Oid, OperationId, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime,
@@ -27,6 +27,8 @@ pub(in super::super) struct Bench {
     /// What calls that waited were told, by their numbers.
     pub(in super::super) told: Vec<(u64, Result<Value, Refusal>)>,
     calls: u64,
+    /// What the last call that can be undone left: its memo and its answer.
+    undoable: Option<(Value, Value)>,
 }
 
 struct Parked {
@@ -53,6 +55,7 @@ impl Bench {
             parked: Vec::new(),
             told: Vec::new(),
             calls: 0,
+            undoable: None,
         }
     }
 
@@ -64,6 +67,12 @@ impl Bench {
     pub(in super::super) fn ask(&mut self, call: Call) -> Result<Value, Refusal> {
         self.call(1, false, call)
             .expect("a call that may not wait is answered")
+    }
+
+    /// Undoes the last call that can be undone, as its client wants it. `None` if there was none.
+    pub(in super::super) fn undo(&mut self) -> Option<Result<Value, Refusal>> {
+        let (memo, reply) = self.undoable.take()?;
+        self.call(1, false, Call::new(UNDO, [memo, reply]))
     }
 
     /// A call of a session; `None` if it waits. The number that [`Bench::told`] has is [`Bench::number`] then.
@@ -153,6 +162,15 @@ impl Bench {
         self.write(&rows);
         let answer = match next {
             Next::Reply(value) => Some(Ok(value)),
+            Next::Undoable { value, memo } => {
+                assert!(
+                    call.method.undo && !rows.is_empty(),
+                    "{} does not say that it can be undone",
+                    call.method()
+                );
+                self.undoable = Some((memo, value.clone()));
+                Some(Ok(value))
+            }
             Next::Refuse(refusal) => Some(Err(refusal)),
             Next::Wait {
                 until,

@@ -18,6 +18,7 @@ pub(super) enum Step {
     Deadline(usize),
     EndLease(u64, Lapse),
     Page(RowLimit),
+    Undo,
 }
 
 /// Mostly calls.
@@ -34,6 +35,7 @@ pub(super) fn step(kind: &'static Kind) -> BoxedStrategy<Step> {
         2 => (any::<bool>(), call()).prop_map(|(may_wait, call)| Step::Unary(may_wait, call)),
         2 => (0usize..8).prop_map(Step::Deadline),
         1 => (session(), why).prop_map(|(session, why)| Step::EndLease(session, why)),
+        2 => Just(Step::Undo),
         4 => (1usize..4, 0usize..2000).prop_map(|(rows, bytes)| Step::Page(RowLimit { rows, bytes })),
     ]
     .boxed()

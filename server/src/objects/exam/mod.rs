@@ -9,7 +9,7 @@ mod calls;
 pub(super) use bench::{Bench, snapshot};
 pub(super) use calls::key;
 
-use super::{Access, Cursor, KINDS, Kind, Object, RowLimit};
+use super::{Access, Cursor, KINDS, Kind, Object, RowLimit, UNDO};
 use bench::ALL;
 use calls::{Step, garbage, options, step};
 use commonhold_proto::{Row, Value};
@@ -36,6 +36,7 @@ fn examine(kind: &'static Kind, options: &[(&str, Value)], steps: Vec<Step>) {
                     bench.deadline(*number);
                 }
             }
+            Step::Undo => drop(bench.undo()),
             Step::EndLease(session, why) => bench.end_lease(session, why),
             Step::Page(limit) if !scanned => {
                 scan_start.get_or_insert(bench.log.len());
@@ -195,6 +196,11 @@ fn every_table_is_sound() {
                 method.name
             );
             assert!(!method.shrinking || method.access == Access::Write);
+            let undo = kind.method(UNDO).map(|undo| {
+                let parameters = undo.parameters.iter().map(|parameter| parameter.name);
+                (undo.internal, parameters.collect::<Vec<_>>())
+            });
+            assert!(!method.undo || undo == Some((true, vec!["memo", "reply"])));
             for (at, parameter) in method.parameters.iter().enumerate() {
                 let same = method
                     .parameters

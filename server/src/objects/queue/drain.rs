@@ -23,9 +23,7 @@ impl Queue {
     pub(super) fn clear(&self) -> Decision {
         let mut decision = Decision::reply(Value::Null);
         self.drain(&mut decision, &mut Vec::new());
-        decision
-            .rows
-            .extend(self.settled(self.items.ready().len()));
+        decision.rows.extend(self.settled(self.items.ready().len()));
         decision
     }
 

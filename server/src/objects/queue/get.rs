@@ -17,7 +17,8 @@ impl Queue {
     ) -> Result<Decision, Refusal> {
         match self.next_for(operation, call, ahead)? {
             Ok((ticket, item)) => {
-                let mut decision = Decision::reply(item.value.clone());
+                let memo = self.memo(ticket);
+                let mut decision = Decision::undoable(item.value.clone(), memo);
                 self.remove(&mut decision, ticket);
                 Ok(decision.with(self.opened(1)))
             }
@@ -37,9 +38,11 @@ impl Queue {
         }
         let (page, _) = page(self.in_order(), |(_, item)| item.size(), limit);
         let values = page.iter().map(|(_, item)| item.value.clone());
-        let mut decision = Decision::reply(Value::List(values.collect()));
-        for (ticket, _) in &page {
-            self.remove(&mut decision, *ticket);
+        let values = Value::List(values.collect());
+        let tickets: Vec<Ticket> = page.iter().map(|(ticket, _)| *ticket).collect();
+        let mut decision = Decision::undoable(values, self.memo_of_list(&tickets));
+        for ticket in tickets {
+            self.remove(&mut decision, ticket);
         }
         let count = i64::try_from(page.len()).expect("a page is small");
         Ok(decision.with(self.opened(count)))

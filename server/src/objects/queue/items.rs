@@ -81,7 +81,7 @@ pub(super) struct Items {
     ready: BTreeMap<Ticket, Item>,
     taken: BTreeMap<Ticket, (Taken, Option<Item>)>,
     /// Of those, how many have an item.
-    taken_items: usize,
+    lent: usize,
     dead: BTreeMap<Ticket, Item>,
     counts: BTreeMap<Ticket, Count>,
     /// Who was taken, by receipt.
@@ -108,7 +108,7 @@ impl Items {
 
     /// How many are ready or taken.
     pub(super) fn live(&self) -> usize {
-        self.ready.len() + self.taken_items
+        self.ready.len() + self.lent
     }
 
     /// Is an item that was delivered so often and comes back a dead letter?
@@ -160,7 +160,10 @@ impl Items {
             let heads = [ready.peek(), taken.peek(), dead.peek()];
             let tickets = heads.map(|head| head.map(|(ticket, _)| **ticket));
             let first = tickets.iter().flatten().min().copied();
-            let next = match tickets.iter().position(|ticket| first.is_some() && *ticket == first) {
+            let next = match tickets
+                .iter()
+                .position(|ticket| first.is_some() && *ticket == first)
+            {
                 Some(0) => ready.next(),
                 Some(1) => taken.next(),
                 _ => dead.next(),
@@ -255,7 +258,7 @@ impl Items {
     fn displace(&mut self, ticket: Ticket) -> Option<Item> {
         if let Some((_, item)) = self.taken.get_mut(&ticket) {
             let item = item.take();
-            self.taken_items -= usize::from(item.is_some());
+            self.lent -= usize::from(item.is_some());
             return item;
         }
         let ready = self.ready.remove(&ticket);
@@ -266,7 +269,7 @@ impl Items {
     fn place(&mut self, ticket: Ticket, item: Item) {
         if let Some((_, place)) = self.taken.get_mut(&ticket) {
             *place = Some(item);
-            self.taken_items += 1;
+            self.lent += 1;
         } else if self.is_deadly(self.deliveries(ticket)) {
             self.dead.insert(ticket, item);
         } else {

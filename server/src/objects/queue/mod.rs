@@ -30,15 +30,15 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod undo;
 
 pub use table::KIND;
 
+use super::terms::Terms;
 use super::{Arguments, Decision, Next, Operation, Options, Until};
 use commonhold_proto::{Call, Code, Refusal, Row, Rows, Value};
 use items::{Item, Items};
 use ticket::{Key, Ticket};
-
-use super::terms::Terms;
 
 /// A queue.
 #[derive(Debug)]
@@ -64,7 +64,10 @@ impl Queue {
             None => false,
             Some(Value::Bool(lifo)) => *lifo,
             Some(other) => {
-                return Err(bad_option("lifo", &format!("must be a bool, not {}", other.repr())));
+                return Err(bad_option(
+                    "lifo",
+                    &format!("must be a bool, not {}", other.repr()),
+                ));
             }
         };
         Ok(Queue {
@@ -120,7 +123,10 @@ impl Queue {
 
     /// The row that says that so many more are got and not done.
     fn opened(&self, by: i64) -> Row {
-        Row::put(Key::Open.to_row_key(), self.open().saturating_add(by).into())
+        Row::put(
+            Key::Open.to_row_key(),
+            self.open().saturating_add(by).into(),
+        )
     }
 
     /// The row without which fewer than none would be unfinished when so many that are ready or taken leave, because

@@ -57,7 +57,8 @@ impl Queue {
         }
         let mut decision = Decision::reply(Value::Null);
         let rows = Ticket::of(operation).zip(items);
-        let rows = rows.map(|(ticket, item)| Row::put(Key::Item(ticket).to_row_key(), item.clone()));
+        let rows =
+            rows.map(|(ticket, item)| Row::put(Key::Item(ticket).to_row_key(), item.clone()));
         decision.rows.extend(rows);
         Ok(decision)
     }

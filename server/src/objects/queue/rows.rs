@@ -2,10 +2,11 @@
 
 use super::super::terms::Terms;
 use super::super::{
-    Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit, paging,
+    Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit, UNDO, paging,
 };
 use super::items::{Count, Item, Taken};
 use super::take::{count_row, taken_row};
+use super::ticket::{COUNTS, ITEMS, TAKEN, TICKET_BYTES};
 use super::{Key, Queue, Ticket, empty, full, not_joined};
 use commonhold_proto::{Code, Owner, Refusal, Revision, Row, RowKey, Rows, ServerTime, Value};
 use smallvec::smallvec;
@@ -38,6 +39,7 @@ impl Object for Queue {
             "dead" => self.dead(call),
             "redrive" => self.redrive(call),
             "discard" => self.discard(call),
+            UNDO => self.undo(call),
             "late_put" => Err(full()),
             "late_get" => Err(empty()),
             "late_join" => Err(not_joined(self.unfinished())),
@@ -194,33 +196,31 @@ impl Queue {
 
     /// The keys of the rows that begin so.
     fn keys_under(&self, prefix: &[u8]) -> Vec<Key> {
-        let begins = |key: &Key| key.to_row_key().0.starts_with(prefix);
-        let all = Bound::Unbounded;
-        let mut keys: Vec<Key> = [Key::Open, Key::Shut].into_iter().filter(begins).collect();
-        // Most of an item's key is its ticket: without a whole room's name it is every one of the room, or none.
-        let from = |room: fn(Ticket) -> Key| {
-            let name = &room(Ticket::FIRST).to_row_key().0[..2];
-            match prefix.strip_prefix(name) {
-                Some(ticket) if ticket.len() <= super::ticket::TICKET_BYTES => {
-                    Some(Bound::Included(Ticket::least(ticket)))
-                }
-                Some(_) => None,
-                None => name.starts_with(prefix).then_some(all),
+        let single = [Key::Open, Key::Shut].into_iter();
+        let single = single.filter(|key| key.to_row_key().0.starts_with(prefix));
+        let mut keys: Vec<Key> = single.collect();
+        // Of a room: all of it, the tickets that begin so, or nothing.
+        let range = |room: &[u8]| match prefix.strip_prefix(room) {
+            Some(ticket) if ticket.len() <= TICKET_BYTES => {
+                Some((Ticket::least(ticket), Ticket::greatest(ticket)))
             }
+            None if room.starts_with(prefix) => Some((Ticket::least(&[]), Ticket::greatest(&[]))),
+            _ => None,
         };
-        if let Some(from) = from(Key::Item) {
-            let items = self.items.items(from).map(|(ticket, _)| Key::Item(ticket));
-            keys.extend(items.take_while(begins));
+        if let Some((first, last)) = range(ITEMS) {
+            let items = self.items.items(Bound::Included(first));
+            let tickets = items.map(|(ticket, _)| ticket);
+            keys.extend(tickets.take_while(|ticket| *ticket <= last).map(Key::Item));
         }
-        if let Some(from) = from(Key::Taken) {
-            let taken = self.items.takings(from);
-            let taken = taken.map(|(ticket, _)| Key::Taken(ticket));
-            keys.extend(taken.take_while(begins));
+        if let Some((first, last)) = range(TAKEN) {
+            let taken = self.items.takings(Bound::Included(first));
+            let tickets = taken.map(|(ticket, _)| ticket);
+            keys.extend(tickets.take_while(|ticket| *ticket <= last).map(Key::Taken));
         }
-        if let Some(from) = from(Key::Count) {
-            let counts = self.items.counts(from);
-            let counts = counts.map(|(ticket, _)| Key::Count(ticket));
-            keys.extend(counts.take_while(begins));
+        if let Some((first, last)) = range(COUNTS) {
+            let counts = self.items.counts(Bound::Included(first));
+            let tickets = counts.map(|(ticket, _)| ticket);
+            keys.extend(tickets.take_while(|ticket| *ticket <= last).map(Key::Count));
         }
         keys
     }

@@ -1,6 +1,6 @@
 //! What a queue says of itself.
 
-use super::super::{Kind, Method, Parameter};
+use super::super::{Kind, Method, Parameter, UNDO};
 use super::Queue;
 
 /// The kind.
@@ -40,14 +40,16 @@ pub static KIND: Kind = Kind {
             &[BLOCKING],
         )
         .in_line(GET)
-        .shrinking(),
+        .shrinking()
+        .undoable(),
         Method::write(
             "get_many",
             "Removes and returns a list of the next items: at least one, which it waits for, and at most n or about 1 MiB.",
             &[N, BLOCKING],
         )
         .in_line(GET)
-        .shrinking(),
+        .shrinking()
+        .undoable(),
         Method::write(
             "take",
             "Lends the next item, and waits for one; returns a dict of its value, its receipt and how often it was \
@@ -60,7 +62,8 @@ pub static KIND: Kind = Kind {
                 BLOCKING,
             ],
         )
-        .in_line(GET),
+        .in_line(GET)
+        .undoable(),
         Method::write(
             "ack",
             "Deletes an item that was taken: it is done.",
@@ -141,6 +144,15 @@ pub static KIND: Kind = Kind {
             "discard",
             "Deletes dead letters, oldest first; returns how many.",
             &[DEAD_N],
+        )
+        .shrinking(),
+        Method::internal(
+            UNDO,
+            "Puts what was got, or gives what was taken, back to its place, as if nobody had had it.",
+            &[
+                Parameter::required("memo", "bytes: place and deliveries of an item; a tuple of such bytes: of a list of items; int: a receipt"),
+                Parameter::required("reply", "what had been answered"),
+            ],
         )
         .shrinking(),
         Method::internal("late_put", "A caller has waited for room for too long.", &[]),

@@ -37,7 +37,8 @@ impl Queue {
             ("receipt", taken.receipt.into()),
             ("deliveries", deliveries.into()),
         ];
-        Ok(Decision::reply(dict(reply)).with(taken_row(ticket, &taken)))
+        let decision = Decision::undoable(dict(reply), taken.receipt);
+        Ok(decision.with(taken_row(ticket, &taken)))
     }
 
     pub(super) fn ack(&self, call: &Arguments) -> Result<Decision, Refusal> {
@@ -108,7 +109,9 @@ impl Queue {
 
 /// The row `t/` of an item.
 pub(super) fn taken_row(ticket: Ticket, taken: &Taken) -> Row {
-    taken.terms.put(Key::Taken(ticket).to_row_key(), taken.to_value())
+    taken
+        .terms
+        .put(Key::Taken(ticket).to_row_key(), taken.to_value())
 }
 
 /// The row `d/` of an item.

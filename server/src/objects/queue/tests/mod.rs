@@ -82,13 +82,25 @@ fn costs_in_rows_are_what_is_said() {
     assert_eq!(rows_of(bench, |q| receipt = take(q, 1).1), 1);
     let extend = Call::new("extend", [receipt.into(), 5.into()]);
     assert_eq!(rows_of(bench, |q| check(q, extend, Value::Null)), 1);
-    assert_eq!(rows_of(bench, |q| check(q, with("nack", receipt), Value::Null)), 2);
+    assert_eq!(
+        rows_of(bench, |q| check(q, with("nack", receipt), Value::Null)),
+        2
+    );
     receipt = take(bench, 1).1;
-    assert_eq!(rows_of(bench, |q| check(q, with("ack", receipt), Value::Null)), 3);
+    assert_eq!(
+        rows_of(bench, |q| check(q, with("ack", receipt), Value::Null)),
+        3
+    );
     check(bench, put("c"), Value::Null);
     receipt = take(bench, 1).1;
-    assert_eq!(rows_of(bench, |q| check(q, with("ack", receipt), Value::Null)), 2);
-    assert_eq!(rows_of(bench, |q| check(q, plain("task_done"), Value::Null)), 1);
+    assert_eq!(
+        rows_of(bench, |q| check(q, with("ack", receipt), Value::Null)),
+        2
+    );
+    assert_eq!(
+        rows_of(bench, |q| check(q, plain("task_done"), Value::Null)),
+        1
+    );
 }
 
 /// Taking, giving back and dying write rows that know nothing of the value.
@@ -114,7 +126,10 @@ fn a_value_is_written_once() {
 #[test]
 fn messages_are_pythons() {
     let bench = &mut queue(&[("maxsize", 1.into())]);
-    assert_eq!(refused(bench, plain("get"), Code::Empty), "the queue is empty");
+    assert_eq!(
+        refused(bench, plain("get"), Code::Empty),
+        "the queue is empty"
+    );
     check(bench, put(1), Value::Null);
     assert_eq!(refused(bench, put(2), Code::Full), "the queue is full");
     check(bench, plain("task_done"), Value::Null);
@@ -163,10 +178,16 @@ fn what_never_fits_is_refused() {
     );
     for bad in [Value::Int(0), Value::Int(-1), f64::NAN.into(), "1".into()] {
         let message = refused(bench, with("take", bad), Code::BadArguments);
-        assert_eq!(message, "take: the argument \"lease\" must be a number of seconds above 0");
+        assert_eq!(
+            message,
+            "take: the argument \"lease\" must be a number of seconds above 0"
+        );
     }
     let unled = bench.call_unary(false, plain("take"));
-    assert_eq!(unled.expect("answered").expect_err("bad").code, Code::BadArguments);
+    assert_eq!(
+        unled.expect("answered").expect_err("bad").code,
+        Code::BadArguments
+    );
 }
 
 #[test]
@@ -225,9 +246,7 @@ fn all_who_wait_are_told_of_a_shutdown() {
     }
     assert_eq!(bench.call(1, true, plain("join")), None);
     check(bench, with("shutdown", true), Value::Null);
-    let broken = |(_, answer): &(u64, Result<Value, Refusal>)| {
-        matches!(answer, Err(refusal) if refusal.code == Code::Broken)
-    };
+    let broken = |(_, answer): &(u64, Result<Value, Refusal>)| matches!(answer, Err(refusal) if refusal.code == Code::Broken);
     assert_eq!(bench.told.iter().filter(|told| broken(told)).count(), 3);
     // And the one that joins: what was ready is gone.
     assert_eq!(bench.told.len(), 4);
@@ -284,7 +303,10 @@ fn who_holds_items_is_told_in_the_order_in_which_they_came() {
     assert_eq!(holders[0].session.map(|session| session.0), Some(1));
     assert_eq!(holders[0].part.as_deref(), Some("an item"));
     let key = taken_key(bench, taken[2]).expect("it is taken");
-    assert_eq!(bench.object.token(&key).map(|t| t.0.cast_signed()), Some(taken[2]));
+    assert_eq!(
+        bench.object.token(&key).map(|t| t.0.cast_signed()),
+        Some(taken[2])
+    );
 }
 
 /// Rows of few tickets, in any order and of any form.

@@ -26,9 +26,10 @@ struct Model {
     unfinished: i64,
     shut: bool,
     receipts: Vec<i64>,
+    last: Option<Did>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Put(usize),
     Get,
@@ -44,6 +45,14 @@ enum Step {
     Discard(usize),
     Clear,
     Shutdown(bool),
+    Undo,
+}
+
+/// What the last get or take did: what was removed, and from where.
+#[derive(Clone, Debug)]
+enum Did {
+    Got(Vec<Entry>),
+    Took(i64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -61,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1usize..4).prop_map(Step::Redrive),
         1 => (1usize..4).prop_map(Step::Discard),
         1 => Just(Step::Clear),
+        3 => Just(Step::Undo),
         1 => prop::bool::weighted(0.3).prop_map(Step::Shutdown),
     ]
 }
@@ -82,7 +92,8 @@ impl Model {
 
     /// Where what this receipt is for stands.
     fn taken(&self, receipt: i64) -> Option<usize> {
-        let is = |entry: &Entry| matches!(entry.state, State::Taken { receipt: r, .. } if r == receipt);
+        let is =
+            |entry: &Entry| matches!(entry.state, State::Taken { receipt: r, .. } if r == receipt);
         self.entries.iter().position(is)
     }
 
@@ -123,159 +134,240 @@ impl Model {
     }
 }
 
-/// Does a step to both. What the queue answered, and what the model says it should have.
-fn act(bench: &mut Bench, model: &mut Model, step: Step, serial: &mut i64) -> (Result<Value, Code>, Result<Value, Code>) {
-    let mut ask = |session: u64, call: Call| {
-        let answer = bench.call(session, false, call).expect("it may not wait");
+/// What the queue answered, and what the model says it should have.
+type Answers = (Result<Value, Code>, Result<Value, Code>);
+
+/// The queue and its model.
+struct Both {
+    queue: Bench,
+    model: Model,
+    /// How many items were made. They count up, so an item is its place.
+    serial: i64,
+}
+
+impl Both {
+    fn ask(&mut self, session: u64, call: Call) -> Result<Value, Code> {
+        let answer = self.queue.call(session, false, call);
+        let answer = answer.expect("it may not wait");
         answer.map_err(|refusal| refusal.code)
-    };
-    let some_receipt = |model: &Model, at: usize| match model.receipts.len() {
-        0 => 77,
-        count => model.receipts[at % count],
-    };
-    match step {
-        Step::Put(count) => {
-            let items: Vec<i64> = (0..count).map(|index| *serial + index as i64).collect();
-            *serial += count as i64;
-            let call = match items[..] {
-                [item] => put(item),
-                _ => with("put_many", Value::List(items.iter().map(|i| (*i).into()).collect())),
-            };
-            let answer = ask(1, call);
-            let expected = if model.maxsize > 0 && count > model.maxsize {
-                Err(Code::BadArguments)
-            } else if model.shut {
-                Err(Code::Broken)
-            } else if model.maxsize > 0 && count > 0 && model.ready().len() + count > model.maxsize {
-                Err(Code::Full)
-            } else {
-                model.unfinished += count as i64;
-                let entry = |value| Entry { value, deliveries: 0, state: State::Ready };
-                model.entries.extend(items.into_iter().map(entry));
-                Ok(Value::Null)
-            };
-            (answer, expected)
-        }
-        Step::Get => {
-            let answer = ask(1, plain("get"));
-            let expected = match model.ready().first() {
-                None => model.refused_get(),
-                Some(at) => Ok(model.remove(&[*at]).remove(0)),
-            };
-            (answer, expected)
-        }
-        Step::GetMany(n) => {
-            let answer = ask(1, with("get_many", n));
-            let mut places = model.ready();
-            places.truncate(n);
-            let expected = if places.is_empty() {
-                model.refused_get()
-            } else {
-                Ok(Value::List(model.remove(&places)))
-            };
-            (answer, expected)
-        }
-        Step::Take(session) => {
-            let answer = ask(session, plain("take"));
-            let expected = match (model.ready().first(), &answer) {
-                (None, _) => model.refused_get(),
-                (Some(_), Err(_)) => Ok(Value::Null),
-                (Some(&at), Ok(taken)) => {
-                    let (value, receipt, deliveries) = parts(taken);
-                    assert!(model.receipts.iter().all(|before| *before < receipt));
-                    model.receipts.push(receipt);
-                    let entry = &mut model.entries[at];
-                    entry.deliveries += 1;
-                    entry.state = State::Taken { receipt, session };
-                    assert_eq!((value, deliveries), (entry.value.into(), entry.deliveries));
-                    answer.clone()
-                }
-            };
-            (answer, expected)
-        }
-        Step::Ack(at) | Step::Nack(at) | Step::Extend(at) => {
-            let receipt = some_receipt(model, at);
-            let call = match step {
-                Step::Ack(_) => with("ack", receipt),
-                Step::Nack(_) => with("nack", receipt),
-                _ => Call::new("extend", [receipt.into(), 2.5.into()]),
-            };
-            let answer = ask(3, call);
-            let expected = match (model.taken(receipt), step) {
-                (None, _) => Err(Code::LockLost),
-                (Some(at), Step::Ack(_)) => {
-                    model.done();
-                    model.remove(&[at]);
-                    Ok(Value::Null)
-                }
-                (Some(at), Step::Nack(_)) => {
-                    model.give_back(at);
-                    Ok(Value::Null)
-                }
-                _ => Ok(Value::Null),
-            };
-            (answer, expected)
-        }
-        Step::Expire(at) => {
-            let receipt = some_receipt(model, at);
-            if let Some(key) = taken_key(bench, receipt) {
-                bench.lapse(&key, Lapse::Expired);
+    }
+
+    fn act(&mut self, step: Step) -> Answers {
+        match step {
+            Step::Put(count) => self.put(count),
+            Step::Get => self.get(),
+            Step::GetMany(n) => self.get_many(n),
+            Step::Take(session) => self.take(session),
+            Step::Ack(at) | Step::Nack(at) | Step::Extend(at) => self.settle(&step, at),
+            Step::Expire(at) => self.expire(at),
+            Step::Die(session) => self.die(session),
+            Step::Done(n) => self.task_done(n),
+            Step::Redrive(n) => self.redrive(n),
+            Step::Discard(n) => self.discard(n),
+            Step::Clear => {
+                let answer = self.ask(1, plain("clear"));
+                self.model.drain();
+                (answer, Ok(Value::Null))
             }
-            if let Some(at) = model.taken(receipt) {
+            Step::Shutdown(immediate) => {
+                let answer = self.ask(1, with("shutdown", immediate));
+                self.model.shut = true;
+                if immediate {
+                    self.model.drain();
+                }
+                (answer, Ok(Value::Null))
+            }
+            Step::Undo => self.undo(),
+        }
+    }
+
+    fn put(&mut self, count: usize) -> Answers {
+        let first = self.serial;
+        let items: Vec<i64> = (first..).take(count).collect();
+        self.serial = items.last().map_or(first, |last| last + 1);
+        let values = items.iter().map(|item| (*item).into()).collect();
+        let answer = match items[..] {
+            [item] => self.ask(1, put(item)),
+            _ => self.ask(1, with("put_many", Value::List(values))),
+        };
+        let model = &mut self.model;
+        let room = match model.maxsize {
+            0 => usize::MAX,
+            maxsize => maxsize.saturating_sub(model.ready().len()),
+        };
+        let expected = if model.maxsize > 0 && count > model.maxsize {
+            Err(Code::BadArguments)
+        } else if model.shut {
+            Err(Code::Broken)
+        } else if count > 0 && count > room {
+            Err(Code::Full)
+        } else {
+            model.entries.extend(items.into_iter().map(|value| Entry {
+                value,
+                deliveries: 0,
+                state: State::Ready,
+            }));
+            model.unfinished += self.serial - first;
+            Ok(Value::Null)
+        };
+        (answer, expected)
+    }
+
+    fn get(&mut self) -> Answers {
+        let answer = self.ask(1, plain("get"));
+        let model = &mut self.model;
+        let expected = match model.ready().first() {
+            None => model.refused_get(),
+            Some(at) => {
+                model.last = Some(Did::Got(vec![model.entries[*at].clone()]));
+                Ok(model.remove(&[*at]).remove(0))
+            }
+        };
+        (answer, expected)
+    }
+
+    fn get_many(&mut self, n: usize) -> Answers {
+        let answer = self.ask(1, with("get_many", n));
+        let model = &mut self.model;
+        let mut places = model.ready();
+        places.truncate(n);
+        let expected = if places.is_empty() {
+            model.refused_get()
+        } else {
+            let got = places.iter().map(|at| model.entries[*at].clone());
+            model.last = Some(Did::Got(got.collect()));
+            Ok(Value::List(model.remove(&places)))
+        };
+        (answer, expected)
+    }
+
+    fn take(&mut self, session: u64) -> Answers {
+        let answer = self.ask(session, plain("take"));
+        let model = &mut self.model;
+        let expected = match (model.ready().first(), &answer) {
+            (None, _) => model.refused_get(),
+            (Some(_), Err(_)) => Ok(Value::Null),
+            (Some(&at), Ok(taken)) => {
+                let (value, receipt, deliveries) = parts(taken);
+                assert!(model.receipts.iter().all(|before| *before < receipt));
+                model.receipts.push(receipt);
+                model.last = Some(Did::Took(receipt));
+                let entry = &mut model.entries[at];
+                entry.deliveries += 1;
+                entry.state = State::Taken { receipt, session };
+                assert_eq!((value, deliveries), (entry.value.into(), entry.deliveries));
+                answer.clone()
+            }
+        };
+        (answer, expected)
+    }
+
+    /// One of all that were given, most of which are stale.
+    fn receipt(&self, at: usize) -> i64 {
+        match self.model.receipts.len() {
+            0 => 77,
+            count => self.model.receipts[at % count],
+        }
+    }
+
+    fn settle(&mut self, step: &Step, at: usize) -> Answers {
+        let receipt = self.receipt(at);
+        let call = match step {
+            Step::Ack(_) => with("ack", receipt),
+            Step::Nack(_) => with("nack", receipt),
+            _ => Call::new("extend", [receipt.into(), 2.5.into()]),
+        };
+        let answer = self.ask(3, call);
+        let model = &mut self.model;
+        let Some(at) = model.taken(receipt) else {
+            return (answer, Err(Code::LockLost));
+        };
+        match step {
+            Step::Ack(_) => {
+                model.done();
+                model.remove(&[at]);
+            }
+            Step::Nack(_) => model.give_back(at),
+            _ => {}
+        }
+        (answer, Ok(Value::Null))
+    }
+
+    fn expire(&mut self, at: usize) -> Answers {
+        let receipt = self.receipt(at);
+        if let Some(key) = taken_key(&self.queue, receipt) {
+            self.queue.lapse(&key, Lapse::Expired);
+        }
+        if let Some(at) = self.model.taken(receipt) {
+            self.model.give_back(at);
+        }
+        (Ok(Value::Null), Ok(Value::Null))
+    }
+
+    fn die(&mut self, session: u64) -> Answers {
+        self.queue.end_lease(session, Lapse::Died);
+        let model = &mut self.model;
+        for at in 0..model.entries.len() {
+            if matches!(model.entries[at].state, State::Taken { session: s, .. } if s == session) {
                 model.give_back(at);
             }
-            (Ok(Value::Null), Ok(Value::Null))
         }
-        Step::Die(session) => {
-            bench.end_lease(session, Lapse::Died);
-            for at in 0..model.entries.len() {
-                if matches!(model.entries[at].state, State::Taken { session: s, .. } if s == session) {
-                    model.give_back(at);
-                }
-            }
-            (Ok(Value::Null), Ok(Value::Null))
+        (Ok(Value::Null), Ok(Value::Null))
+    }
+
+    fn task_done(&mut self, n: i64) -> Answers {
+        let answer = self.ask(1, with("task_done", n));
+        if n > self.model.unfinished {
+            return (answer, Err(Code::OutOfBounds));
         }
-        Step::Done(n) => {
-            let answer = ask(1, with("task_done", n));
-            let expected = if n > model.unfinished {
-                Err(Code::OutOfBounds)
-            } else {
-                model.unfinished -= n;
+        self.model.unfinished -= n;
+        (answer, Ok(Value::Null))
+    }
+
+    fn redrive(&mut self, n: usize) -> Answers {
+        let answer = self.ask(1, with("redrive", n));
+        let mut places = self.model.dead();
+        places.truncate(n);
+        for at in &places {
+            self.model.entries[*at].deliveries = 0;
+            self.model.entries[*at].state = State::Ready;
+            self.model.unfinished += 1;
+        }
+        (answer, Ok(places.len().into()))
+    }
+
+    fn discard(&mut self, n: usize) -> Answers {
+        let answer = self.ask(1, with("discard", n));
+        let mut places = self.model.dead();
+        places.truncate(n);
+        self.model.remove(&places);
+        (answer, Ok(places.len().into()))
+    }
+
+    /// Undoes the last get or take.
+    fn undo(&mut self) -> Answers {
+        let answer = match self.queue.undo() {
+            None => Ok(Value::Null),
+            Some(answer) => answer.map_err(|refusal| refusal.code),
+        };
+        let model = &mut self.model;
+        let expected = match model.last.take() {
+            None => Ok(Value::Null),
+            Some(Did::Got(entries)) => {
+                model.entries.extend(entries);
+                model.entries.sort_by_key(|entry| entry.value);
                 Ok(Value::Null)
-            };
-            (answer, expected)
-        }
-        Step::Redrive(n) => {
-            let answer = ask(1, with("redrive", n));
-            let mut places = model.dead();
-            places.truncate(n);
-            for at in &places {
-                model.entries[*at].deliveries = 0;
-                model.entries[*at].state = State::Ready;
-                model.unfinished += 1;
             }
-            (answer, Ok(places.len().into()))
-        }
-        Step::Discard(n) => {
-            let answer = ask(1, with("discard", n));
-            let mut places = model.dead();
-            places.truncate(n);
-            model.remove(&places);
-            (answer, Ok(places.len().into()))
-        }
-        Step::Clear => {
-            let answer = ask(1, plain("clear"));
-            model.drain();
-            (answer, Ok(Value::Null))
-        }
-        Step::Shutdown(immediate) => {
-            let answer = ask(1, with("shutdown", immediate));
-            model.shut = true;
-            if immediate {
-                model.drain();
-            }
-            (answer, Ok(Value::Null))
-        }
+            Some(Did::Took(receipt)) => match model.taken(receipt) {
+                None => Err(Code::LockLost),
+                Some(at) => {
+                    model.entries[at].deliveries -= 1;
+                    model.entries[at].state = State::Ready;
+                    Ok(Value::Null)
+                }
+            },
+        };
+        (answer, expected)
     }
 }
 
@@ -316,13 +408,12 @@ proptest! {
         let options = [
             ("maxsize", maxsize.into()), ("lifo", lifo.into()), ("dead_after", dead_after.into()),
         ];
-        let mut bench = queue(&options);
-        let mut model = Model { maxsize, lifo, dead_after, ..Model::default() };
-        let mut serial = 0;
+        let model = Model { maxsize, lifo, dead_after, ..Model::default() };
+        let mut both = Both { queue: queue(&options), model, serial: 0 };
         for step in steps {
-            let (answer, expected) = act(&mut bench, &mut model, step.clone(), &mut serial);
+            let (answer, expected) = both.act(step);
             prop_assert_eq!(answer, expected, "{:?}", step);
-            check_against(&mut bench, &model);
+            check_against(&mut both.queue, &both.model);
         }
     }
 }
