@@ -20,7 +20,7 @@ async fn a_guard_that_is_dropped_gives_its_lock_back() -> Result<()> {
     assert!(!guard.previous_owner_died() && !guard.is_lost());
     let refused = other.lock("gpu").acquire().wait(Duration::ZERO).await;
     let error = refused.expect_err("it is held");
-    assert_eq!(error.code(), Some(Code::WouldBlock));
+    assert_eq!(error.code(), Some(Code::DeadlineExceeded));
     assert!(error.to_string().contains("held by first@"), "{error}");
     let refused = other.lock("gpu").acquire().wait(SECOND / 20).await;
     let error = refused.expect_err("it is held");
@@ -161,7 +161,7 @@ async fn an_rlock_is_entered_again_by_clones_of_its_proxy() -> Result<()> {
     let stranger = ch.rlock("gpu").acquire().wait(Duration::ZERO).await;
     assert_eq!(
         stranger.expect_err("it is held").code(),
-        Some(Code::WouldBlock)
+        Some(Code::DeadlineExceeded)
     );
     drop(inner);
     assert!(lock.locked().await?);
@@ -179,11 +179,17 @@ async fn readers_share_and_a_writer_excludes() -> Result<()> {
     let (one, two) = (lock.read().await?, lock.read().await?);
     assert_eq!(lock.readers().await?, 2);
     let writer = lock.write().wait(Duration::ZERO).await;
-    assert_eq!(writer.expect_err("read").code(), Some(Code::WouldBlock));
+    assert_eq!(
+        writer.expect_err("read").code(),
+        Some(Code::DeadlineExceeded)
+    );
     drop((one, two));
     let writer = lock.write().await?;
     let reader = lock.read().wait(Duration::ZERO).await;
-    assert_eq!(reader.expect_err("written").code(), Some(Code::WouldBlock));
+    assert_eq!(
+        reader.expect_err("written").code(),
+        Some(Code::DeadlineExceeded)
+    );
     writer.release().await?;
     assert!(!lock.locked().await?);
     ch.close().await;

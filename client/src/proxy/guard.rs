@@ -253,7 +253,7 @@ impl<C: Caller> Acquire<C> {
 
     /// Waits for at most this long; otherwise for ever. Zero does not wait.
     ///
-    /// The error of a wait in vain is a refusal with `DeadlineExceeded`, or `WouldBlock` for zero, and says who holds it.
+    /// A wait in vain is refused with `DeadlineExceeded`, and the message says who holds it.
     pub fn wait(mut self, wait: Duration) -> Acquire<C> {
         self.wait = Some(wait);
         self

@@ -154,6 +154,9 @@ impl Engine {
                 if refusal.code == Code::NotFound {
                     refusal.message = format!("{} in {}", refusal.message, cell.title());
                 }
+                if refusal.code == Code::DeadlineExceeded {
+                    refusal = self.timed_out(cell, state, Duration::ZERO, 0);
+                }
                 if refusal.code == Code::WouldBlock {
                     refusal.message =
                         format!("{} is not free{}", cell.title(), self.held_by(state));

@@ -9,7 +9,7 @@ use super::cell::{Cell, State};
 use super::faults::Fault;
 use crate::objects::{Decision, Next, UNDO};
 use commonhold_proto::{
-    Call, Code, Outcome, OutcomeState, Owner, Refusal, Reply, Rows, Undo, Value,
+    Call, Code, Outcome, OutcomeState, Owner, Refusal, Reply, Revision, Rows, Undo, Value,
 };
 use parking_lot::MutexGuard;
 use std::sync::Arc;
@@ -41,8 +41,11 @@ impl Engine {
                 fingerprint,
                 owner: Owner(0),
                 opened: reply.oid.is_some(),
+                led_from: None,
                 deadline: None,
                 may_wait: false,
+                fence: None,
+                floor: Revision(0),
             };
             if let Some(rows) = self.rows_of_undo(&cell, &mut state, &caller, *undo, value) {
                 self.take_back(&cell, &mut state, &caller, rows);

@@ -227,6 +227,16 @@ pub(super) fn granted(operation: &Operation, token: Revision, died: Option<&Valu
     ])
 }
 
+/// That a lock cannot be had at once: the caller did not want to wait, or has no time left. The engine says who holds it.
+pub(super) fn held_by_others(blocking: bool) -> Refusal {
+    let code = if blocking {
+        Code::DeadlineExceeded
+    } else {
+        Code::WouldBlock
+    };
+    Refusal::new(code, "the lock is held")
+}
+
 /// The argument `token`.
 pub(super) fn token_of(call: &Arguments) -> Result<Option<Revision>, Refusal> {
     match call.get("token") {

@@ -16,7 +16,7 @@ mod rows;
 mod tests;
 mod waits;
 
-use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, token_of};
+use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of};
 use super::terms::Terms;
 use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
@@ -168,9 +168,7 @@ impl Lock {
                 let hold = hold.again()?;
                 Ok(Decision::reply(granted(operation, hold.token, None)).with(hold.to_row()))
             }
-            _ if !blocking || !operation.may_wait => {
-                Err(Refusal::new(Code::WouldBlock, "the lock is held"))
-            }
+            _ if !blocking || !operation.may_wait => Err(held_by_others(blocking)),
             _ => Ok(Decision::wait(OWNER.clone(), call.to_call())),
         }
     }

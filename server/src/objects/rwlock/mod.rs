@@ -11,7 +11,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, token_of};
+use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of};
 use super::terms::Terms;
 use super::{
     Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter, Until,
@@ -139,7 +139,7 @@ impl ReadWriteLock {
             return Ok(decision);
         }
         if !blocking || !operation.may_wait {
-            return Err(Refusal::new(Code::WouldBlock, "the lock is held"));
+            return Err(held_by_others(blocking));
         }
         Ok(Decision {
             rows: Rows::new(),

@@ -33,13 +33,13 @@ fn many_read_and_one_writes() {
     let mut bench = Bench::new(&KIND, &[]);
     take(&mut bench, 1, "read");
     take(&mut bench, 2, "read");
-    assert_eq!(code(bench.call(3, false, call("write"))), Code::WouldBlock);
+    assert_eq!(code(bench.call(3, false, call("write"))), Code::DeadlineExceeded);
     bench.call(1, true, call("release"));
     assert_eq!(bench.call(3, true, call("readers")), Some(Ok(1.into())));
     bench.call(2, true, call("release"));
     let token = take(&mut bench, 3, "write");
     assert!(bench.object.is_held_with(Revision(token.cast_unsigned())));
-    assert_eq!(code(bench.call(1, false, call("read"))), Code::WouldBlock);
+    assert_eq!(code(bench.call(1, false, call("read"))), Code::DeadlineExceeded);
     assert_eq!(code(bench.call(1, true, call("release"))), Code::NotOwner);
 }
 
@@ -51,7 +51,7 @@ fn readers_do_not_overtake_a_writer() {
     assert!(bench.call(2, true, call("write")).is_none());
     let writer = bench.number();
     assert!(bench.call(3, true, call("read")).is_none());
-    assert_eq!(code(bench.call(4, false, call("read"))), Code::WouldBlock);
+    assert_eq!(code(bench.call(4, false, call("read"))), Code::DeadlineExceeded);
     // Who holds it already is not made to wait.
     take(&mut bench, 1, "read");
     bench.call(1, true, call("release"));
@@ -69,7 +69,7 @@ fn a_writer_may_read_and_a_reader_cannot_become_a_writer() {
     let token = take(&mut bench, 1, "write");
     assert_eq!(take(&mut bench, 1, "read"), token);
     bench.call(1, true, call("release"));
-    assert_eq!(code(bench.call(2, false, call("read"))), Code::WouldBlock);
+    assert_eq!(code(bench.call(2, false, call("read"))), Code::DeadlineExceeded);
     bench.call(1, true, call("release"));
     let token = take(&mut bench, 1, "read");
     assert_eq!(code(bench.call(1, true, call("write"))), Code::Conflict);
