@@ -10,6 +10,7 @@ mod support;
 mod barrier;
 mod death;
 mod exactly_once;
+mod histories;
 mod kill_ledger;
 mod limits;
 mod syncs;

@@ -34,6 +34,12 @@ impl Random {
         range.start + self.next() % (range.end - range.start)
     }
 
+    /// A place among so many, of which there is at least one.
+    pub(crate) fn below(&self, many: usize) -> usize {
+        let place = self.within(0..many as u64);
+        usize::try_from(place).expect("it is below")
+    }
+
     /// True once in so many times.
     pub(crate) fn once_in(&self, many: u64) -> bool {
         self.next().is_multiple_of(many)
