@@ -1,9 +1,12 @@
 //! Every object is linearizable: what all clients were told could have been told to one, call by call, in an order that
 //! keeps to the clock, through broken connections and killed servers.
 
+mod agreement;
 mod corpus;
+mod forge;
 mod history;
 mod kinds;
+mod planted;
 mod recording;
 mod revisions;
 mod scene;
@@ -25,7 +28,7 @@ fn histories_are_linearizable() {
     let plan = Plan {
         kinds: KINDS,
         clients: CLIENTS,
-        calls: counts(1_500, 50_000),
+        calls: counts(3_000, 50_000),
         kills: counts(2, 5),
         one_in: counts(40, 150),
         durability: Durability::Durable,

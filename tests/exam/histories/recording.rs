@@ -6,7 +6,7 @@ use super::scene::{Notes, Scene};
 use super::voice::{Fault, Voice};
 use crate::support::{Cuts, FLOOR, Home, Proxy, Random, Report, Serving, eventually};
 use commonhold::{Durability, Options, Stats};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
@@ -42,10 +42,12 @@ struct Ring<'a> {
     home: &'a Home,
     scene: &'a Scene,
     serving: Serving,
-    random: Random,
+    random: Arc<Random>,
     slowest: f64,
 }
 
+/// Calls of one client that are under way at a time, at most.
+const HANDS: usize = 16;
 /// Checkpoints come in the middle of a history.
 const FLAGS: &[&str] = &["--checkpoint-log-bytes", "1MiB"];
 
@@ -54,8 +56,10 @@ impl Plan {
     pub(super) fn record(&self, report: &mut Report) -> Recording {
         let home = Home::new();
         let serving = home.serve(FLAGS);
+        let random = Arc::new(Random::new());
         let scene = Scene::new(
             &home.connect(),
+            &random,
             "h",
             self.kinds,
             self.durability,
@@ -68,10 +72,10 @@ impl Plan {
             home: &home,
             scene: &scene,
             serving,
-            random: Random::new(),
+            random,
             slowest: f64::INFINITY,
         };
-        let (notes, stats, missed) = thread::scope(|scope| {
+        let (histories, stats, missed) = thread::scope(|scope| {
             // Whoever is done stays until the objects are read: what it holds ends with it.
             let (done, all_done) = mpsc::channel();
             let start = |client| {
@@ -96,7 +100,7 @@ impl Plan {
             report.violation(format!("nobody knows what became of {unknown}"));
         }
         Recording {
-            histories: notes,
+            histories,
             cuts: proxy.cuts(),
             stats: sum(&stats),
             missed,
@@ -124,7 +128,7 @@ fn run(
         let options = options.connect_for(Duration::from_secs(30));
         let ch = options.connect().await.expect("it connects");
         let voice = Voice::new(ch, plan.fault);
-        let notes = scene.play(client, &voice, plan.calls).await;
+        let notes = scene.play(client, &voice, plan.calls, HANDS).await;
         done.send((notes, voice.ch.stats()))
             .expect("the exam waits");
         voice

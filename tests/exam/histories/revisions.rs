@@ -32,18 +32,13 @@ pub(super) enum Wrong {
 /// Checks a history.
 pub(super) fn check(history: &History) -> Result<(), Wrong> {
     let mut order: Vec<&Operation> = history.operations.iter().collect();
-    order.sort_by_key(|operation| (operation.revision, rank(history, operation), operation.sent));
+    // At one revision first the change, so far as is known, and then those who saw it.
+    order.sort_by_key(|operation| {
+        let change = (history.kind.change)(&operation.call, &operation.outcome);
+        (operation.revision, change, operation.sent)
+    });
     let changes = replay(history, &order)?;
     in_order_of_time(&order, &changes)
-}
-
-/// At one revision: first whoever surely changed, then those of whom only the model can tell.
-fn rank(history: &History, operation: &Operation) -> u8 {
-    match (history.kind.wrote)(&operation.call, &operation.outcome) {
-        Some(true) => 0,
-        None => 1,
-        Some(false) => 2,
-    }
 }
 
 /// Lets the model do it all, and tells of each operation whether it was a change.

@@ -8,18 +8,17 @@ use commonhold::blocking::Client;
 use commonhold::{Call, Durability, Oid, Reply, Target, Value};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Calls of one client that are under way at a time, at most.
-const HANDS: usize = 16;
 /// Fresh numbers are so far apart that no key is incremented from one to the next.
 const APART: i64 = 1_000;
 
 /// What all clients of one recording share.
 pub(super) struct Scene {
     objects: Vec<Object>,
-    random: Random,
+    random: Arc<Random>,
     /// When the clock of the recording stood at 0. All its threads read the same.
     epoch: Instant,
     fresh: AtomicI64,
@@ -48,6 +47,7 @@ impl Scene {
     /// Makes an object of each kind, and notes its revision.
     pub(super) fn new(
         ch: &Client,
+        random: &Arc<Random>,
         name: &str,
         kinds: &[&'static Kind],
         durability: Durability,
@@ -73,7 +73,7 @@ impl Scene {
         });
         Scene {
             objects: objects.collect(),
-            random: Random::new(),
+            random: Arc::clone(random),
             epoch: Instant::now(),
             fresh: AtomicI64::new(0),
             counts: (0..clients).map(|_| Counts::default()).collect(),
@@ -82,9 +82,15 @@ impl Scene {
     }
 
     /// Makes so many calls, `hands` of them at a time.
-    pub(super) async fn play(&self, client: usize, voice: &Voice, calls: u64) -> Notes {
+    pub(super) async fn play(
+        &self,
+        client: usize,
+        voice: &Voice,
+        calls: u64,
+        hands: usize,
+    ) -> Notes {
         let left = AtomicU64::new(calls);
-        let hands = (0..HANDS).map(|_| self.hand(client, voice, &left));
+        let hands = (0..hands).map(|_| self.hand(client, voice, &left));
         join_all(hands).await.into_iter().flatten().collect()
     }
 

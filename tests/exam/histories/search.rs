@@ -9,8 +9,13 @@ use super::history::{History, Operation};
 use super::kinds::{Kind, Model};
 use std::collections::HashSet;
 
-/// Is there an order of the operations that keeps to their times and that the model agrees with? For at most 64.
-pub(super) fn is_linearizable(history: &History) -> bool {
+/// So many states are tried before the search gives up: what many callers wrote at once and nobody read may have been
+/// written in any order, and there are too many of them.
+const STATES_MAX: usize = 20_000;
+
+/// Is there an order of the operations that keeps to their times and that the model agrees with? For at most 64
+/// operations; `None` if it was not found out in time.
+pub(super) fn is_linearizable(history: &History) -> Option<bool> {
     assert!(history.operations.len() <= 64, "it would take for ever");
     let mut operations: Vec<&Operation> = history.operations.iter().collect();
     operations.sort_by_key(|operation| operation.sent);
@@ -20,7 +25,8 @@ pub(super) fn is_linearizable(history: &History) -> bool {
         tried: HashSet::new(),
     };
     let model = (history.kind.model)();
-    search.go_on(0, model.as_ref())
+    let is_found = search.go_on(0, model.as_ref());
+    (is_found || search.tried.len() < STATES_MAX).then_some(is_found)
 }
 
 struct Search<'h> {
@@ -40,6 +46,9 @@ impl Search<'_> {
         let Some(first_answer) = answers.min() else {
             return true;
         };
+        if self.tried.len() >= STATES_MAX {
+            return false;
+        }
         let state = model.fork().apply(&(self.kind.whole)()).outcome;
         if !self.tried.insert((done, format!("{state:?}"))) {
             return false;

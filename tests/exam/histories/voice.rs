@@ -41,7 +41,9 @@ impl Voice {
         timeout: Option<Duration>,
     ) -> Result<Reply, Error> {
         match (self.fault, call.method.as_str(), &call.arguments[..]) {
-            (Fault::LostUpdate, "increment", [Value::Int(by)]) => self.get_and_set(oid, *by).await,
+            (Fault::LostUpdate, "increment", [Value::Int(by)]) if call.named.is_empty() => {
+                self.get_and_set(oid, *by).await
+            }
             (Fault::StaleRead, "get" | "len" | "value" | "items" | "copy" | "contains", _) => {
                 let read = (oid, format!("{call:?}"));
                 if let Some(reply) = self.told.borrow_mut().remove(&read) {

@@ -1,7 +1,7 @@
 //! A counter is a number.
 
 use super::super::history::Outcome;
-use super::{Kind, Model, Step, Turn, int, unknown};
+use super::{Change, Kind, Model, Step, Turn, int, unknown};
 use commonhold::{Call, Code, Value};
 
 pub(in super::super) static COUNTER: Kind = Kind {
@@ -10,7 +10,7 @@ pub(in super::super) static COUNTER: Kind = Kind {
     patience: None,
     model: || Box::new(Counter(0)),
     call,
-    wrote,
+    change,
     whole: || Call::new("get", []),
 };
 
@@ -64,9 +64,9 @@ fn call(turn: &Turn<'_>) -> Call {
     ])
 }
 
-fn wrote(call: &Call, outcome: &Outcome) -> Option<bool> {
-    Some(match (call.method.as_str(), outcome) {
-        ("get", _) | (_, Err(_) | Ok(Value::Bool(false))) => false,
-        _ => true,
-    })
+fn change(call: &Call, outcome: &Outcome) -> Change {
+    match (call.method.as_str(), outcome) {
+        ("get", _) | (_, Err(_) | Ok(Value::Bool(false))) => Change::No,
+        _ => Change::Yes,
+    }
 }

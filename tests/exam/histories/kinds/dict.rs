@@ -1,7 +1,7 @@
 //! A dict is its pairs, oldest first.
 
 use super::super::history::Outcome;
-use super::{Kind, Model, Step, Turn, int, unknown};
+use super::{Change, Kind, Model, Step, Turn, int, unknown};
 use commonhold::{Call, Code, Value};
 
 pub(in super::super) static DICT: Kind = Kind {
@@ -10,7 +10,7 @@ pub(in super::super) static DICT: Kind = Kind {
     patience: None,
     model: || Box::new(Dict(Vec::new())),
     call,
-    wrote,
+    change,
     whole: || Call::new("items", []),
 };
 
@@ -162,14 +162,14 @@ fn call(turn: &Turn<'_>) -> Call {
     ])
 }
 
-fn wrote(call: &Call, outcome: &Outcome) -> Option<bool> {
+fn change(call: &Call, outcome: &Outcome) -> Change {
     match (call.method.as_str(), outcome) {
-        ("clear", _) => None,
-        ("get" | "contains" | "len" | "items", _) | (_, Err(_)) => Some(false),
+        ("clear", _) => Change::Perhaps,
+        ("get" | "contains" | "len" | "items", _) | (_, Err(_)) => Change::No,
         // Nobody else gives this number to a key.
-        ("setdefault", Ok(value)) => Some(call.arguments.get(1) == Some(value)),
-        ("compare_and_set" | "compare_and_delete", Ok(done)) => Some(*done == true.into()),
-        ("delete_many", Ok(there)) => Some(*there != 0.into()),
-        _ => Some(true),
+        ("setdefault", Ok(value)) => (call.arguments.get(1) == Some(value)).into(),
+        ("compare_and_set" | "compare_and_delete", Ok(done)) => (*done == true.into()).into(),
+        ("delete_many", Ok(there)) => (*there != 0.into()).into(),
+        _ => Change::Yes,
     }
 }

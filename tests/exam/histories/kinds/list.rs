@@ -1,7 +1,7 @@
 //! A list is its values.
 
 use super::super::history::Outcome;
-use super::{Kind, Model, Step, Turn, int, unknown};
+use super::{Change, Kind, Model, Step, Turn, int, unknown};
 use commonhold::{Call, Code, Value};
 
 pub(in super::super) static LIST: Kind = Kind {
@@ -10,7 +10,7 @@ pub(in super::super) static LIST: Kind = Kind {
     patience: None,
     model: || Box::new(List(Vec::new())),
     call,
-    wrote,
+    change,
     whole: || Call::new("copy", []),
 };
 
@@ -115,10 +115,10 @@ fn call(turn: &Turn<'_>) -> Call {
     ])
 }
 
-fn wrote(call: &Call, outcome: &Outcome) -> Option<bool> {
+fn change(call: &Call, outcome: &Outcome) -> Change {
     match (call.method.as_str(), outcome) {
-        ("reverse", _) => None,
-        ("get" | "index" | "len" | "copy", _) | (_, Err(_)) => Some(false),
-        _ => Some(true),
+        ("reverse", _) => Change::Perhaps,
+        ("get" | "index" | "len" | "copy", _) | (_, Err(_)) => Change::No,
+        _ => Change::Yes,
     }
 }

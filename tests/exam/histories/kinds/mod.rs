@@ -34,11 +34,20 @@ pub(super) struct Kind {
     pub(super) model: fn() -> Box<dyn Model>,
     /// The next call.
     pub(super) call: fn(&Turn<'_>) -> Call,
-    /// Did the call change the object? `None` if its outcome does not tell: then the model does. At most one method of
-    /// a kind may be so: of two, nothing would tell which of them made a change.
-    pub(super) wrote: fn(&Call, &Outcome) -> Option<bool>,
+    /// Did the call change the object, as far as its outcome tells?
+    pub(super) change: fn(&Call, &Outcome) -> Change,
     /// The call that reads all of it.
     pub(super) whole: fn() -> Call,
+}
+
+/// Did a call change its object?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    Yes,
+    /// The outcome does not tell: the model does. At most one method of a kind may be so: of two at one revision, nothing
+    /// would tell which was the change.
+    Perhaps,
+    No,
 }
 
 /// Whose turn it is.
@@ -65,6 +74,12 @@ pub(super) struct Step {
     pub(super) outcome: Outcome,
     /// Does it change the object, if only to what it was?
     pub(super) wrote: bool,
+}
+
+impl From<bool> for Change {
+    fn from(is_change: bool) -> Change {
+        if is_change { Change::Yes } else { Change::No }
+    }
 }
 
 impl Step {
@@ -108,7 +123,7 @@ impl Turn<'_> {
     }
 
     /// One of these makers of calls, each as often as its weight says.
-    fn choose<'c>(&self, choices: &[(u64, &'c dyn Fn() -> Call)]) -> Call {
+    fn choose(&self, choices: &[(u64, &dyn Fn() -> Call)]) -> Call {
         let mut left = self
             .random
             .within(0..choices.iter().map(|(weight, _)| weight).sum());
@@ -174,9 +189,9 @@ mod tests {
             let steps = run(kind);
             for (call, step, is_same) in &steps {
                 assert!(step.wrote || *is_same, "{}: {call:?}", kind.name);
-                let told = (kind.wrote)(call, &step.outcome);
+                let told = (kind.change)(call, &step.outcome);
                 assert!(
-                    told.is_none_or(|told| told == step.wrote),
+                    told == Change::Perhaps || told == step.wrote.into(),
                     "{}: {call:?} gives {step:?}, but {told:?}",
                     kind.name
                 );
@@ -191,7 +206,7 @@ mod tests {
         for kind in KINDS {
             let mut methods: Vec<String> = run(kind)
                 .into_iter()
-                .filter(|(call, step, _)| (kind.wrote)(call, &step.outcome).is_none())
+                .filter(|(call, step, _)| (kind.change)(call, &step.outcome) == Change::Perhaps)
                 .map(|(call, ..)| call.method)
                 .collect();
             methods.dedup();

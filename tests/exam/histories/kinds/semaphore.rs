@@ -3,7 +3,7 @@
 //! Calls that wait ask for one permit: they stand in line only while there is none, and nobody is refused what is free.
 
 use super::super::history::Outcome;
-use super::{Kind, Model, Step, Turn, int, unknown};
+use super::{Change, Kind, Model, Step, Turn, int, unknown};
 use commonhold::{Call, Value};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(in super::super) static SEMAPHORE: Kind = Kind {
     patience: Some(Duration::from_millis(3)),
     model: || Box::new(Semaphore(PERMITS)),
     call,
-    wrote,
+    change,
     whole: || Call::new("value", []),
 };
 
@@ -59,9 +59,9 @@ fn call(turn: &Turn<'_>) -> Call {
     }
 }
 
-fn wrote(call: &Call, outcome: &Outcome) -> Option<bool> {
-    Some(match call.method.as_str() {
-        "acquire" => *outcome == Ok(true.into()),
-        method => method == "release",
-    })
+fn change(call: &Call, outcome: &Outcome) -> Change {
+    match (call.method.as_str(), outcome) {
+        ("acquire", Ok(Value::Bool(true))) | ("release", Ok(_)) => Change::Yes,
+        _ => Change::No,
+    }
 }

@@ -1,7 +1,7 @@
 //! A set is its members, oldest first.
 
 use super::super::history::Outcome;
-use super::{Kind, Model, Step, Turn, unknown};
+use super::{Change, Kind, Model, Step, Turn, unknown};
 use commonhold::{Call, Code, Value};
 
 pub(in super::super) static SET: Kind = Kind {
@@ -10,7 +10,7 @@ pub(in super::super) static SET: Kind = Kind {
     patience: None,
     model: || Box::new(Set(Vec::new())),
     call,
-    wrote,
+    change,
     whole: || Call::new("items", []),
 };
 
@@ -54,10 +54,13 @@ impl Model for Set {
                 let was_there = self.discard(member);
                 Step::that(was_there, was_there)
             }
-            ("remove", Some(member)) => match self.discard(member) {
-                true => Step::wrote(Value::Null),
-                false => Step::refused(Code::NotFound),
-            },
+            ("remove", Some(member)) => {
+                if self.discard(member) {
+                    Step::wrote(Value::Null)
+                } else {
+                    Step::refused(Code::NotFound)
+                }
+            }
             ("contains", Some(member)) => Step::read(self.0.contains(member)),
             ("add_many", _) => self.many(call, Set::add),
             ("discard_many", _) => self.many(call, Set::discard),
@@ -97,12 +100,12 @@ fn call(turn: &Turn<'_>) -> Call {
     ])
 }
 
-fn wrote(call: &Call, outcome: &Outcome) -> Option<bool> {
+fn change(call: &Call, outcome: &Outcome) -> Change {
     match (call.method.as_str(), outcome) {
-        ("clear", _) => None,
-        ("contains" | "len" | "items", _) | (_, Err(_)) => Some(false),
+        ("clear", _) => Change::Perhaps,
+        ("contains" | "len" | "items", _) | (_, Err(_)) => Change::No,
         // A member that was popped may be 0.
-        ("pop", _) => Some(true),
-        (_, Ok(value)) => Some(!matches!(value, Value::Bool(false) | Value::Int(0))),
+        ("pop", _) => Change::Yes,
+        (_, Ok(value)) => (!matches!(value, Value::Bool(false) | Value::Int(0))).into(),
     }
 }
