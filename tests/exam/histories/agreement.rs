@@ -169,7 +169,7 @@ impl Bench {
         let notes: Vec<Notes> = self
             .runtime
             .block_on(join_all(voices.iter().enumerate().map(play)));
-        assert_eq!(scene.unknown(), [""; 0]);
+        assert_eq!(scene.troubles(), [""; 0]);
         let mut histories = scene.histories(&self.ch, notes);
         histories.pop().expect("one object has one history")
     }

@@ -47,7 +47,7 @@ fn replay(history: &History, order: &[&Operation]) -> Result<Vec<bool>, Wrong> {
     let mut newest = history.since;
     let mut changes = Vec::with_capacity(order.len());
     for operation in order {
-        let step = model.apply(&operation.call);
+        let step = model.apply(&operation.call, Some(&operation.outcome));
         if step.outcome != operation.outcome {
             let expected = step.outcome;
             let what = format!("{operation:?} should have been told {expected:?}");

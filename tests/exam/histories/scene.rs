@@ -23,8 +23,9 @@ pub(super) struct Scene {
     epoch: Instant,
     fresh: AtomicI64,
     counts: Vec<Counts>,
-    /// Calls that have no outcome: there may be none, for a session is taken up again.
-    unknown: Mutex<Vec<String>>,
+    /// What no history may hold: calls without an outcome, for a session is taken up again; leases that ended, for what
+    /// they held comes back without a call.
+    troubles: Mutex<Vec<String>>,
 }
 
 struct Object {
@@ -54,8 +55,8 @@ impl Scene {
         clients: usize,
     ) -> Scene {
         let objects = kinds.iter().map(|kind| {
-            let pairs = kind.options.iter();
-            let options = pairs.map(|(option, value)| (Value::from(*option), Value::from(*value)));
+            let options = (kind.options)().into_iter();
+            let options = options.map(|(option, value)| (Value::from(option), value));
             let name = format!("{} {name}", kind.name);
             let open = Call::new("open", [kind.name.into(), name.into()])
                 .with("durability", durability.name())
@@ -77,7 +78,7 @@ impl Scene {
             epoch: Instant::now(),
             fresh: AtomicI64::new(0),
             counts: (0..clients).map(|_| Counts::default()).collect(),
-            unknown: Mutex::default(),
+            troubles: Mutex::default(),
         }
     }
 
@@ -91,7 +92,11 @@ impl Scene {
     ) -> Notes {
         let left = AtomicU64::new(calls);
         let hands = (0..hands).map(|_| self.hand(client, voice, &left));
-        join_all(hands).await.into_iter().flatten().collect()
+        let notes = join_all(hands).await.into_iter().flatten().collect();
+        if voice.ch.lease_losses() > 0 {
+            self.trouble(format!("the lease of client {client} ended"));
+        }
+        notes
     }
 
     /// Makes one call after the other until none is left to be made.
@@ -121,7 +126,9 @@ impl Scene {
                     last[place] = Some(notes.len());
                     notes.push((place, note(client, call, sent, answered, reply)));
                 }
-                Err(error) => self.unknown.lock().push(format!("{call:?}: {error}")),
+                Err(error) => {
+                    self.trouble(format!("nobody knows what became of {call:?}: {error}"));
+                }
             }
         }
         notes
@@ -165,9 +172,13 @@ impl Scene {
         self.counts.iter().map(answered).collect()
     }
 
-    /// Calls whose outcome nobody knows.
-    pub(super) fn unknown(&self) -> Vec<String> {
-        self.unknown.lock().clone()
+    /// What no history may hold, and this one does.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().clone()
+    }
+
+    fn trouble(&self, what: String) {
+        self.troubles.lock().push(what);
     }
 
     fn now(&self) -> u64 {

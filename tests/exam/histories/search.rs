@@ -49,7 +49,7 @@ impl Search<'_> {
         if self.tried.len() >= STATES_MAX {
             return false;
         }
-        let state = model.fork().apply(&(self.kind.whole)()).outcome;
+        let state = model.fork().apply(&(self.kind.whole)(), None).outcome;
         if !self.tried.insert((done, format!("{state:?}"))) {
             return false;
         }
@@ -58,7 +58,7 @@ impl Search<'_> {
         next.into_iter().any(|place| {
             let operation = self.operations[place];
             let mut model = model.fork();
-            let step = model.apply(&operation.call);
+            let step = model.apply(&operation.call, Some(&operation.outcome));
             step.outcome == operation.outcome && self.go_on(done | (1 << place), model.as_ref())
         })
     }

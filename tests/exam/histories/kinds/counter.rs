@@ -6,7 +6,7 @@ use commonhold::{Call, Code, Value};
 
 pub(in super::super) static COUNTER: Kind = Kind {
     name: "counter",
-    options: &[],
+    options: Vec::new,
     patience: None,
     model: || Box::new(Counter(0)),
     call,
@@ -20,7 +20,7 @@ const MOST: i64 = 60;
 struct Counter(i64);
 
 impl Model for Counter {
-    fn apply(&mut self, call: &Call) -> Step {
+    fn apply(&mut self, call: &Call, _told: Option<&Outcome>) -> Step {
         match call.method.as_str() {
             "get" => Step::read(self.0),
             "set" => {

@@ -6,7 +6,7 @@ use commonhold::{Call, Code, Value};
 
 pub(in super::super) static DICT: Kind = Kind {
     name: "dict",
-    options: &[],
+    options: Vec::new,
     patience: None,
     model: || Box::new(Dict(Vec::new())),
     call,
@@ -56,7 +56,7 @@ impl Dict {
 }
 
 impl Model for Dict {
-    fn apply(&mut self, call: &Call) -> Step {
+    fn apply(&mut self, call: &Call, _told: Option<&Outcome>) -> Step {
         let missing = || Step::refused(Code::NotFound);
         match (call.method.as_str(), &call.arguments[..]) {
             ("get", [key]) => self

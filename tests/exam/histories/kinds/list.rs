@@ -6,7 +6,7 @@ use commonhold::{Call, Code, Value};
 
 pub(in super::super) static LIST: Kind = Kind {
     name: "list",
-    options: &[],
+    options: Vec::new,
     patience: None,
     model: || Box::new(List(Vec::new())),
     call,
@@ -39,7 +39,7 @@ impl List {
 }
 
 impl Model for List {
-    fn apply(&mut self, call: &Call) -> Step {
+    fn apply(&mut self, call: &Call, _told: Option<&Outcome>) -> Step {
         match (call.method.as_str(), &call.arguments[..]) {
             ("get", [_]) => self.at(call, |values, place| Step::read(values[place].clone())),
             ("set", [_, new]) => self.at(call, |values, place| {

@@ -27,7 +27,7 @@ pub(super) struct Kind {
     /// As the server calls it.
     pub(super) name: &'static str,
     /// With what it is created.
-    pub(super) options: &'static [(&'static str, i64)],
+    pub(super) options: fn() -> Vec<(&'static str, Value)>,
     /// How long its calls wait, if they wait.
     pub(super) patience: Option<Duration>,
     /// The model as it is created.
@@ -62,7 +62,10 @@ pub(super) struct Turn<'a> {
 /// An object as a reader of its documentation would write it down, for one caller at a time.
 pub(super) trait Model {
     /// Does what the call says. What it says it did not write it has left as it was.
-    fn apply(&mut self, call: &Call) -> Step;
+    ///
+    /// `told` is what the caller was told, if that is known: a model looks at it only for what is the server's to choose,
+    /// such as a token, and only to see that the server may choose that.
+    fn apply(&mut self, call: &Call, told: Option<&Outcome>) -> Step;
 
     /// Another of the same state.
     fn fork(&self) -> Box<dyn Model>;
@@ -167,9 +170,9 @@ mod tests {
                 last: last.as_ref(),
             };
             let call = (kind.call)(&turn);
-            let before = model.apply(&(kind.whole)()).outcome;
-            let step = model.apply(&call);
-            let is_same = model.apply(&(kind.whole)()).outcome == before;
+            let before = model.apply(&(kind.whole)(), None).outcome;
+            let step = model.apply(&call, None);
+            let is_same = model.apply(&(kind.whole)(), None).outcome == before;
             last = Some(Operation {
                 client: 0,
                 call: call.clone(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(in super::super) static SEMAPHORE: Kind = Kind {
     name: "semaphore",
-    options: &[("permits", PERMITS)],
+    options: || vec![("permits", PERMITS.into())],
     patience: Some(Duration::from_millis(3)),
     model: || Box::new(Semaphore(PERMITS)),
     call,
@@ -22,7 +22,7 @@ const PERMITS: i64 = 5;
 struct Semaphore(i64);
 
 impl Model for Semaphore {
-    fn apply(&mut self, call: &Call) -> Step {
+    fn apply(&mut self, call: &Call, _told: Option<&Outcome>) -> Step {
         match call.method.as_str() {
             "value" => Step::read(self.0),
             "acquire" if self.0 < int(call, 0) => Step::read(false),

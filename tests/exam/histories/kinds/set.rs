@@ -6,7 +6,7 @@ use commonhold::{Call, Code, Value};
 
 pub(in super::super) static SET: Kind = Kind {
     name: "set",
-    options: &[],
+    options: Vec::new,
     patience: None,
     model: || Box::new(Set(Vec::new())),
     call,
@@ -44,7 +44,7 @@ impl Set {
 }
 
 impl Model for Set {
-    fn apply(&mut self, call: &Call) -> Step {
+    fn apply(&mut self, call: &Call, _told: Option<&Outcome>) -> Step {
         match (call.method.as_str(), call.arguments.first()) {
             ("add", Some(member)) => {
                 let is_new = self.add(member);
