@@ -13,4 +13,5 @@ mod exactly_once;
 mod histories;
 mod kill_ledger;
 mod limits;
+mod races;
 mod syncs;

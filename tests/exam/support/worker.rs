@@ -2,7 +2,7 @@
 
 use super::Slot;
 use commonhold::blocking::Client;
-use commonhold::{Error, Options};
+use commonhold::{Call, Error, Object, Options};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -35,6 +35,11 @@ pub(crate) enum Task {
     PopItem,
     /// Waits at the barrier "gate" for so many parties until the tally says stop.
     Barrier(u32),
+    /// Takes one of so many permits of the semaphore "permits" and gives it back until the tally says stop.
+    Permit(u32),
+    /// Sets an event and waits for another until the tally says stop; the worker of the next slot does it the other way
+    /// round, with the same two.
+    PingPong,
     /// Waits once at the barrier of this name for so many parties.
     Arrive(String, u32),
 }
@@ -44,11 +49,11 @@ pub(crate) enum Task {
 pub(crate) enum Answer {
     /// The numbers that it was given: results of increments, keys of items.
     Numbers(Vec<i64>),
-    /// How it passed the barrier.
+    /// How it passed the barrier, how long it held each permit, or when it was woken.
     Passages(Vec<Passage>),
 }
 
-/// One wait at a barrier. Times are nanoseconds of the machine's one monotonic clock.
+/// One wait at a barrier, or what is between two calls. Times are nanoseconds of the machine's one monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Passage {
     pub(crate) begun: u64,
@@ -175,6 +180,8 @@ impl Job {
                 each(&ch, &mut slot, pop)
             }
             Task::Barrier(parties) => pass(&ch, &mut slot, *parties),
+            Task::Permit(permits) => hold(&ch, &mut slot, *permits),
+            Task::PingPong => ping_pong(&ch, &mut slot, self.slot),
             Task::Arrive(name, parties) => {
                 ch.barrier(name, *parties).wait(None)?;
                 Ok(Answer::Numbers(Vec::new()))
@@ -216,6 +223,59 @@ fn pass(ch: &Client, slot: &mut Slot, parties: u32) -> Result<Answer, Error> {
         });
     }
     Ok(Answer::Passages(passages))
+}
+
+/// Notes what it held for sure: from the reply that gave it to the call that gives it back.
+fn hold(ch: &Client, slot: &mut Slot, permits: u32) -> Result<Answer, Error> {
+    let semaphore = ch.object("semaphore", "permits").option("permits", permits);
+    let mut holds = Vec::new();
+    while slot.begin() {
+        semaphore.call(Call::new("acquire", []))?;
+        let begun = nanoseconds();
+        // For as long as a call takes.
+        semaphore.call(Call::new("value", []))?;
+        let ended = nanoseconds();
+        semaphore.call(Call::new("release", []))?;
+        slot.acknowledge(ch.stats());
+        holds.push(Passage {
+            begun,
+            ended,
+            place: 0,
+        });
+    }
+    Ok(Answer::Passages(holds))
+}
+
+/// Even slots begin. Notes what is between the call that wakes the other and the wake-up that comes back, or the other
+/// way round.
+fn ping_pong(ch: &Client, slot: &mut Slot, number: usize) -> Result<Answer, Error> {
+    let event = |name: &str| ch.object("event", &format!("{name} {}", number / 2));
+    let (ping, pong) = (event("ping"), event("pong"));
+    let ask = |event: &Object<Client>, method: &str| event.call(Call::new(method, []));
+    let mut turns = Vec::new();
+    while slot.begin() {
+        let (begun, ended);
+        if number.is_multiple_of(2) {
+            begun = nanoseconds();
+            ask(&ping, "set")?;
+            ask(&pong, "wait")?;
+            ended = nanoseconds();
+            ask(&pong, "clear")?;
+        } else {
+            ask(&ping, "wait")?;
+            begun = nanoseconds();
+            ask(&ping, "clear")?;
+            ended = nanoseconds();
+            ask(&pong, "set")?;
+        }
+        slot.acknowledge(ch.stats());
+        turns.push(Passage {
+            begun,
+            ended,
+            place: 0,
+        });
+    }
+    Ok(Answer::Passages(turns))
 }
 
 /// The machine's monotonic clock, which all processes share.
