@@ -114,6 +114,13 @@ impl Slot {
         self.write();
     }
 
+    /// The operation was answered, and the next belongs to it: it begins though there are to be no more.
+    pub(crate) fn go_on(&mut self, stats: commonhold::Stats) {
+        self.acknowledge(stats);
+        self.counts.begun += 1;
+        self.write();
+    }
+
     fn write(&self) {
         let bytes = self.counts.encode();
         self.file.write_all_at(&bytes, self.at).expect("the tally");

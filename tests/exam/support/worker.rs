@@ -232,16 +232,14 @@ fn hold(ch: &Client, slot: &mut Slot, permits: u32) -> Result<Answer, Error> {
     while slot.begin() {
         semaphore.call(Call::new("acquire", []))?;
         let begun = nanoseconds();
+        slot.go_on(ch.stats());
         // For as long as a call takes.
         semaphore.call(Call::new("value", []))?;
+        slot.go_on(ch.stats());
         let ended = nanoseconds();
         semaphore.call(Call::new("release", []))?;
         slot.acknowledge(ch.stats());
-        holds.push(Passage {
-            begun,
-            ended,
-            place: 0,
-        });
+        holds.push(between(begun, ended));
     }
     Ok(Answer::Passages(holds))
 }
@@ -258,24 +256,32 @@ fn ping_pong(ch: &Client, slot: &mut Slot, number: usize) -> Result<Answer, Erro
         if number.is_multiple_of(2) {
             begun = nanoseconds();
             ask(&ping, "set")?;
+            slot.go_on(ch.stats());
             ask(&pong, "wait")?;
             ended = nanoseconds();
+            slot.go_on(ch.stats());
             ask(&pong, "clear")?;
         } else {
             ask(&ping, "wait")?;
             begun = nanoseconds();
+            slot.go_on(ch.stats());
             ask(&ping, "clear")?;
+            slot.go_on(ch.stats());
             ended = nanoseconds();
             ask(&pong, "set")?;
         }
         slot.acknowledge(ch.stats());
-        turns.push(Passage {
-            begun,
-            ended,
-            place: 0,
-        });
+        turns.push(between(begun, ended));
     }
     Ok(Answer::Passages(turns))
+}
+
+fn between(begun: u64, ended: u64) -> Passage {
+    Passage {
+        begun,
+        ended,
+        place: 0,
+    }
 }
 
 /// The machine's monotonic clock, which all processes share.
