@@ -63,7 +63,7 @@ impl Tally {
 fn both_checkers_agree() {
     let _beside = beside();
     let mut report = Report::of("linearizable: both checkers agree");
-    let rounds = counts(100, 600);
+    let rounds = counts(60, 600);
     let mut bench = Bench::new();
     let (mut honest, mut faulty, mut forged) =
         (Tally::default(), Tally::default(), Tally::default());

@@ -1,7 +1,7 @@
 //! Histories written by hand, good and bad, and what the checkers make of them.
 
 use super::history::{History, Operation, Outcome};
-use super::kinds::{COUNTER, DICT, Kind, LIST, SEMAPHORE, SET};
+use super::kinds::{COUNTER, DICT, Kind, LIST, LOCK, SEMAPHORE, SET};
 use super::revisions::{self, Wrong};
 use super::search;
 use commonhold::{Call, Code, Value};
@@ -249,4 +249,31 @@ fn a_semaphore_gives_no_more_than_it_has_and_refuses_nothing_that_is_free() {
     check(&Verdict::Bad("result"), &history(&SEMAPHORE, too_many));
     let stingy = [(0, 9, 1, acquire(3), Ok(false.into()))];
     check(&Verdict::Bad("result"), &history(&SEMAPHORE, stingy));
+}
+
+#[test]
+fn a_lock_is_granted_to_one_with_a_token_above_all_before() {
+    let acquire = || ask("acquire", []);
+    let release = |token: i64| ask("release", [token.into()]);
+    let granted = |token: i64| {
+        Ok(Value::Dict(vec![
+            ("token".into(), token.into()),
+            ("previous_owner_died".into(), false.into()),
+            ("previous_note".into(), Value::Null),
+        ]))
+    };
+    let by_turns = |second: i64| {
+        [
+            (0, 1, 2, acquire(), granted(20)),
+            (2, 3, 3, release(20), NULL),
+            (4, 5, 4, acquire(), granted(second)),
+        ]
+    };
+    check(&Verdict::Good, &history(&LOCK, by_turns(21)));
+    check(&Verdict::Bad("result"), &history(&LOCK, by_turns(20)));
+    let both = [
+        (0, 9, 2, acquire(), granted(20)),
+        (0, 9, 3, acquire(), granted(21)),
+    ];
+    check(&Verdict::Bad("result"), &history(&LOCK, both));
 }

@@ -17,6 +17,7 @@ pub(in super::super) static COUNTER: Kind = Kind {
 /// Above it, bounded increments are refused.
 const MOST: i64 = 60;
 
+#[derive(Debug)]
 struct Counter(i64);
 
 impl Model for Counter {

@@ -16,6 +16,7 @@ pub(in super::super) static DICT: Kind = Kind {
 
 const KEYS: i64 = 6;
 
+#[derive(Debug)]
 struct Dict(Vec<(Value, Value)>);
 
 impl Dict {

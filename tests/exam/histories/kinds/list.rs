@@ -17,6 +17,7 @@ pub(in super::super) static LIST: Kind = Kind {
 /// About how long it gets: it shrinks a little faster than it grows.
 const INDEXES: i64 = 8;
 
+#[derive(Debug)]
 struct List(Vec<Value>);
 
 impl List {

@@ -19,6 +19,7 @@ pub(in super::super) static SEMAPHORE: Kind = Kind {
 
 const PERMITS: i64 = 5;
 
+#[derive(Debug)]
 struct Semaphore(i64);
 
 impl Model for Semaphore {

@@ -16,6 +16,7 @@ pub(in super::super) static SET: Kind = Kind {
 
 const MEMBERS: i64 = 16;
 
+#[derive(Debug)]
 struct Set(Vec<Value>);
 
 impl Set {
