@@ -1,5 +1,6 @@
 //! Shutting a queue down, and emptying it.
 
+use super::super::paging::few;
 use super::super::{Arguments, Decision};
 use super::ticket::{COUNTS, ITEMS, under};
 use super::{Key, Queue, Ticket};
@@ -8,7 +9,7 @@ use commonhold_proto::{Refusal, Row, Value};
 impl Queue {
     pub(super) fn shutdown(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let mut decision = if call.bool_or("immediate", false)? {
-            self.clear()
+            self.clear()?
         } else {
             Decision::reply(Value::Null)
         };
@@ -20,23 +21,24 @@ impl Queue {
     }
 
     /// Deletes what is ready. What is taken stays with whoever took it, and dead letters stay.
-    pub(super) fn clear(&self) -> Decision {
+    pub(super) fn clear(&self) -> Result<Decision, Refusal> {
         let mut decision = Decision::reply(Value::Null);
-        self.drain(&mut decision, &mut Vec::new());
+        self.drain(&mut decision, &mut Vec::new())?;
         decision.rows.extend(self.settled(self.items.ready().len()));
-        decision
+        Ok(decision)
     }
 
     /// Deletes what is ready of the tickets that begin so, whole ranges at a time: one row for a million items, and at
     /// most some thousands for each that is kept among them.
-    fn drain(&self, decision: &mut Decision, prefix: &mut Vec<u8>) {
+    fn drain(&self, decision: &mut Decision, prefix: &mut Vec<u8>) -> Result<(), Refusal> {
+        few(decision.rows.len())?;
         let (first, last) = (Ticket::least(prefix), Ticket::greatest(prefix));
         let ready = |from: Ticket| {
             let mut ready = self.items.ready().range(from..=last);
             ready.next().map(|(ticket, _)| *ticket)
         };
         let Some(mut next) = ready(first) else {
-            return;
+            return Ok(());
         };
         if !self.items.is_kept_within(first, last) {
             let delete = |room| Row::DeletePrefix {
@@ -46,18 +48,18 @@ impl Queue {
             if self.items.is_counted_within(first, last) {
                 decision.rows.push(delete(COUNTS));
             }
-            return;
+            return Ok(());
         }
         // What is ready is not kept, so a whole ticket never comes here, and there is a next byte.
         loop {
             prefix.push(next.to_bytes()[prefix.len()]);
-            self.drain(decision, prefix);
+            self.drain(decision, prefix)?;
             let end = Ticket::greatest(prefix);
             prefix.pop();
             let after = end.next().filter(|after| *after <= last).and_then(ready);
             match after {
                 Some(ticket) => next = ticket,
-                None => return,
+                None => return Ok(()),
             }
         }
     }

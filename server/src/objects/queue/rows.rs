@@ -35,7 +35,7 @@ impl Object for Queue {
             "task_done" => self.task_done(call),
             "join" => self.join(operation, call),
             "shutdown" => self.shutdown(call),
-            "clear" => Ok(self.clear()),
+            "clear" => self.clear(),
             "dead" => self.dead(call),
             "redrive" => self.redrive(call),
             "discard" => self.discard(call),

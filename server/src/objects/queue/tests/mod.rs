@@ -289,6 +289,26 @@ fn puts_that_wait_are_not_counted() {
     check(bench, plain("full"), true);
 }
 
+/// Every other item is taken, so no range goes as a whole: more rows than a call may write.
+#[test]
+fn a_clear_that_would_write_too_many_rows_is_refused() {
+    let mut bench = queue(&[]);
+    for index in 0..210_000u32 {
+        let ticket = [&7u64.to_be_bytes()[..], &index.to_be_bytes()].concat();
+        let key = |room: &[u8]| RowKey::from([room, &ticket].concat());
+        bench.object.apply(&Row::put(key(b"i/"), index.into()));
+        if index % 2 == 0 {
+            let taken = [i64::from(index), 0, 1, 0].map(Value::Int);
+            bench
+                .object
+                .apply(&Row::put(key(b"t/"), Value::Tuple(taken.into())));
+        }
+    }
+    check(&mut bench, plain("len"), 105_000);
+    refused(&mut bench, plain("clear"), Code::TooLarge);
+    refused(&mut bench, with("shutdown", true), Code::TooLarge);
+}
+
 #[test]
 fn who_holds_items_is_told_in_the_order_in_which_they_came() {
     let bench = &mut queue(&[("lifo", true.into())]);
