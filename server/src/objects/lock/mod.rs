@@ -16,7 +16,9 @@ mod rows;
 mod tests;
 mod waits;
 
-use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of};
+use super::hold::{
+    Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of,
+};
 use super::terms::Terms;
 use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
@@ -178,7 +180,10 @@ impl Lock {
         let died = self.died.as_ref().map(|(note, _)| note);
         let mut pairs = granted(operation, hold.token, died);
         if let Value::Dict(pairs) = &mut pairs {
-            pairs.extend(more.iter().map(|(name, value)| ((*name).into(), value.clone())));
+            pairs.extend(
+                more.iter()
+                    .map(|(name, value)| ((*name).into(), value.clone())),
+            );
         }
         let mut decision = Decision::reply(pairs).with(hold.to_row());
         if self.died.is_some() {

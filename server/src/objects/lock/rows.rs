@@ -5,9 +5,7 @@ use super::{DIED, Lock, OWNER};
 use crate::objects::hold::{Hold, parse_asked};
 use crate::objects::paging;
 use crate::objects::terms::Terms;
-use crate::objects::{
-    Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit,
-};
+use crate::objects::{Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit};
 use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
 use std::ops::Bound;
@@ -136,11 +134,14 @@ impl Object for Lock {
     }
 
     fn bytes(&self) -> u64 {
-        let rows = self.waits.len()
-            + usize::from(self.hold.is_some())
-            + usize::from(self.died.is_some());
+        let rows =
+            self.waits.len() + usize::from(self.hold.is_some()) + usize::from(self.died.is_some());
         let note = |note: &Option<String>| note.as_ref().map_or(0, String::len);
-        let notes = self.waits.values().map(|ticket| note(&ticket.note)).sum::<usize>()
+        let notes = self
+            .waits
+            .values()
+            .map(|ticket| note(&ticket.note))
+            .sum::<usize>()
             + self.hold.as_ref().map_or(0, Hold::extra_bytes)
             + self.died.as_ref().map_or(0, |(note, _)| note.size());
         (rows * ROW_BYTES + notes) as u64

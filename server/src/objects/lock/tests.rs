@@ -2,8 +2,8 @@
 
 use super::super::exam::Bench;
 use super::*;
-use crate::objects::{condition, kind};
 use crate::objects::hold::NOTE_BYTES_MAX;
+use crate::objects::{condition, kind};
 use commonhold_proto::{Call, Revision};
 use proptest::prelude::*;
 
@@ -19,7 +19,10 @@ fn call(method: &str) -> Call {
 fn acquire(bench: &mut Bench, session: u64) -> (i64, bool) {
     let granted = bench.call(session, true, call("acquire"));
     let granted = granted.expect("it is free").expect("it is granted");
-    (token(&granted), field(&granted, "previous_owner_died") == &Value::Bool(true))
+    (
+        token(&granted),
+        field(&granted, "previous_owner_died") == &Value::Bool(true),
+    )
 }
 
 fn field<'a>(reply: &'a Value, name: &str) -> &'a Value {
@@ -40,18 +43,28 @@ fn code(answer: Option<Result<Value, Refusal>>) -> Code {
 
 /// The reply that a waiting call got meanwhile.
 fn told(bench: &Bench, number: u64) -> Option<&Result<Value, Refusal>> {
-    bench.told.iter().find(|(told, _)| *told == number).map(|(_, answer)| answer)
+    bench
+        .told
+        .iter()
+        .find(|(told, _)| *told == number)
+        .map(|(_, answer)| answer)
 }
 
 #[test]
 fn one_holds_it_and_each_token_is_above_the_last() {
     let mut bench = bench("lock", &[]);
     let (first, _) = acquire(&mut bench, 1);
-    assert_eq!(code(bench.call(2, false, call("acquire"))), Code::DeadlineExceeded);
+    assert_eq!(
+        code(bench.call(2, false, call("acquire"))),
+        Code::DeadlineExceeded
+    );
     assert!(bench.call(2, true, call("acquire")).is_none());
     let waiting = bench.number();
     bench.call(1, true, call("release"));
-    let granted = told(&bench, waiting).expect("it is its turn").as_ref().expect("granted");
+    let granted = told(&bench, waiting)
+        .expect("it is its turn")
+        .as_ref()
+        .expect("granted");
     assert!(token(granted) > first);
 }
 
@@ -108,7 +121,10 @@ fn an_rlock_is_given_back_as_often_as_it_was_taken() {
     let (second, _) = acquire(&mut bench, 1);
     assert_eq!(first, second, "it is the same grant");
     bench.call(1, true, call("release"));
-    assert_eq!(code(bench.call(2, false, call("acquire"))), Code::DeadlineExceeded);
+    assert_eq!(
+        code(bench.call(2, false, call("acquire"))),
+        Code::DeadlineExceeded
+    );
     bench.call(1, true, call("release"));
     acquire(&mut bench, 2);
 }
@@ -136,13 +152,19 @@ fn a_hold_that_is_to_be_kept_stays_until_it_is_freed() {
         let mut bench = bench("lock", &[(option, "keep".into())]);
         let (token, _) = acquire(&mut bench, 1);
         bench.end_lease(1, why);
-        assert_eq!(code(bench.call(2, false, call("acquire"))), Code::DeadlineExceeded);
+        assert_eq!(
+            code(bench.call(2, false, call("acquire"))),
+            Code::DeadlineExceeded
+        );
         // Who knows the token, and who is allowed to do anything, can free it.
         if why == Lapse::Died {
             bench.call(2, true, call("release").with("token", token));
             assert!(!acquire(&mut bench, 2).1);
         } else {
-            assert_eq!(bench.call(2, true, call("force_release")), Some(Ok(true.into())));
+            assert_eq!(
+                bench.call(2, true, call("force_release")),
+                Some(Ok(true.into()))
+            );
             assert!(acquire(&mut bench, 2).1);
         }
     }
@@ -164,12 +186,18 @@ fn a_notified_caller_goes_on_with_all_levels_and_a_late_one_takes_no_notificatio
     let notified = bench.call(3, true, Call::new("notify", [5.into()]));
     assert_eq!(notified, Some(Ok(1.into())));
     bench.call(3, true, call("release"));
-    let answer = told(&bench, early).expect("the lock is free").as_ref().expect("granted");
+    let answer = told(&bench, early)
+        .expect("the lock is free")
+        .as_ref()
+        .expect("granted");
     assert_eq!(field(answer, "notified"), &false.into());
     bench.call(1, true, call("release"));
     assert_eq!(told(&bench, late), None, "one level is still held");
     bench.call(1, true, call("release"));
-    let answer = told(&bench, late).expect("the lock is free").as_ref().expect("granted");
+    let answer = told(&bench, late)
+        .expect("the lock is free")
+        .as_ref()
+        .expect("granted");
     assert_eq!(field(answer, "notified"), &true.into());
 }
 
@@ -186,7 +214,10 @@ fn a_notified_caller_that_dies_passes_its_notification_on() {
     bench.call(3, true, call("notify"));
     bench.end_lease(1, Lapse::Died);
     bench.call(3, true, call("release"));
-    let answer = told(&bench, waiting[1]).expect("it was passed on").as_ref().expect("granted");
+    let answer = told(&bench, waiting[1])
+        .expect("it was passed on")
+        .as_ref()
+        .expect("granted");
     assert_eq!(field(answer, "notified"), &true.into());
 }
 
@@ -200,7 +231,10 @@ fn conditions_that_share_a_lock_wake_only_their_own() {
     }
     acquire(&mut bench, 3);
     let count = |bench: &mut Bench, condition| bench.call(3, true, about("waiting", condition));
-    assert_eq!(bench.call(3, true, about("notify_all", 8)), Some(Ok(1.into())));
+    assert_eq!(
+        bench.call(3, true, about("notify_all", 8)),
+        Some(Ok(1.into()))
+    );
     assert_eq!(count(&mut bench, 7), Some(Ok(1.into())));
     assert_eq!(count(&mut bench, 8), Some(Ok(0.into())));
     bench.call(3, true, about("disband", 7));
@@ -214,8 +248,14 @@ fn a_note_has_a_limit() {
     let mut bench = bench("lock", &[]);
     acquire(&mut bench, 1);
     let note = |len| Call::new("note", [Value::Text("x".repeat(len))]);
-    assert_eq!(code(bench.call(1, true, note(NOTE_BYTES_MAX + 1))), Code::ValueTooLarge);
-    assert_eq!(bench.call(1, true, note(NOTE_BYTES_MAX)), Some(Ok(Value::Null)));
+    assert_eq!(
+        code(bench.call(1, true, note(NOTE_BYTES_MAX + 1))),
+        Code::ValueTooLarge
+    );
+    assert_eq!(
+        bench.call(1, true, note(NOTE_BYTES_MAX)),
+        Some(Ok(Value::Null))
+    );
 }
 
 /// Python's `threading` locks, and conditions on them, as a plain model of who holds and who stands where.
@@ -351,5 +391,10 @@ proptest! {
 
 #[test]
 fn the_option_that_a_condition_shares_a_lock_by_is_its_own() {
-    assert!(condition::KIND.options.iter().any(|option| option.name == condition::LOCK));
+    assert!(
+        condition::KIND
+            .options
+            .iter()
+            .any(|option| option.name == condition::LOCK)
+    );
 }

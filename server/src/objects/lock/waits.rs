@@ -168,7 +168,9 @@ impl Lock {
                 terms: Terms::of(operation.session, expiry(operation.at, ticket.lease_ms)),
             };
             let notified = [("notified", (stage == Stage::Notified).into())];
-            return Ok(self.grant(operation, &hold, &notified).with(Row::delete(key)));
+            return Ok(self
+                .grant(operation, &hold, &notified)
+                .with(Row::delete(key)));
         }
         let mut rows = Rows::new();
         if stage != ticket.stage {

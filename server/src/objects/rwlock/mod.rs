@@ -11,11 +11,11 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use super::hold::{Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of};
-use super::terms::Terms;
-use super::{
-    Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter, Until,
+use super::hold::{
+    Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of,
 };
+use super::terms::Terms;
+use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter, Until};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
 use std::collections::BTreeMap;
@@ -112,7 +112,11 @@ impl ReadWriteLock {
         let hold = Hold::of(operation, call)?;
         let blocking = call.bool_or("blocking", true)?;
         let key = holder_key(operation);
-        if let Some(held) = self.holders.get(&key).filter(|held| held.hold.is_of(operation)) {
+        if let Some(held) = self
+            .holders
+            .get(&key)
+            .filter(|held| held.hold.is_of(operation))
+        {
             if writes && !held.writes {
                 let message = "a reader cannot become a writer: release it first";
                 return Err(Refusal::new(Code::Conflict, message));
@@ -121,7 +125,8 @@ impl ReadWriteLock {
                 writes: held.writes,
                 hold: held.hold.again()?,
             };
-            return Ok(Decision::reply(granted(operation, again.hold.token, None)).with(again.to_row(&key)));
+            return Ok(Decision::reply(granted(operation, again.hold.token, None))
+                .with(again.to_row(&key)));
         }
         let is_free = if writes {
             self.holders.is_empty()
@@ -171,7 +176,11 @@ impl ReadWriteLock {
             };
         }
         let key = holder_key(operation);
-        match self.holders.get(&key).filter(|held| held.hold.is_of(operation)) {
+        match self
+            .holders
+            .get(&key)
+            .filter(|held| held.hold.is_of(operation))
+        {
             Some(held) => Ok((key, held)),
             None => Err(Refusal::new(
                 Code::NotOwner,

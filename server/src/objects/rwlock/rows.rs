@@ -4,9 +4,7 @@ use super::{DIED, HOLDERS, Held, ReadWriteLock};
 use crate::objects::hold::Hold;
 use crate::objects::paging;
 use crate::objects::terms::Terms;
-use crate::objects::{
-    Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit,
-};
+use crate::objects::{Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit};
 use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
 use std::ops::Bound;
@@ -42,7 +40,9 @@ impl Object for ReadWriteLock {
             "force_release" => Ok(self.force_release()),
             "readers" => {
                 let readers = self.holders.len() - usize::from(self.writer.is_some());
-                Ok(Decision::reply(i64::try_from(readers).expect("a count fits")))
+                Ok(Decision::reply(
+                    i64::try_from(readers).expect("a count fits"),
+                ))
             }
             "locked" => Ok(Decision::reply(!self.holders.is_empty())),
             other => Err(Refusal::new(Code::NoMethod, other)),
@@ -109,7 +109,10 @@ impl Object for ReadWriteLock {
         holders.sort_by_key(|held| held.hold.token);
         let holders = holders.into_iter().take(limit);
         holders
-            .map(|held| held.hold.to_holder(Some(if held.writes { "write" } else { "read" })))
+            .map(|held| {
+                held.hold
+                    .to_holder(Some(if held.writes { "write" } else { "read" }))
+            })
             .collect()
     }
 
@@ -140,7 +143,10 @@ impl Object for ReadWriteLock {
 
     fn bytes(&self) -> u64 {
         let notes = self.holders.values().map(|held| held.hold.extra_bytes());
-        let died = self.died.as_ref().map_or(0, |(note, _)| ROW_BYTES + note.size());
+        let died = self
+            .died
+            .as_ref()
+            .map_or(0, |(note, _)| ROW_BYTES + note.size());
         (self.holders.len() * ROW_BYTES + notes.sum::<usize>() + died) as u64
     }
 }

@@ -33,13 +33,19 @@ fn many_read_and_one_writes() {
     let mut bench = Bench::new(&KIND, &[]);
     take(&mut bench, 1, "read");
     take(&mut bench, 2, "read");
-    assert_eq!(code(bench.call(3, false, call("write"))), Code::DeadlineExceeded);
+    assert_eq!(
+        code(bench.call(3, false, call("write"))),
+        Code::DeadlineExceeded
+    );
     bench.call(1, true, call("release"));
     assert_eq!(bench.call(3, true, call("readers")), Some(Ok(1.into())));
     bench.call(2, true, call("release"));
     let token = take(&mut bench, 3, "write");
     assert!(bench.object.is_held_with(Revision(token.cast_unsigned())));
-    assert_eq!(code(bench.call(1, false, call("read"))), Code::DeadlineExceeded);
+    assert_eq!(
+        code(bench.call(1, false, call("read"))),
+        Code::DeadlineExceeded
+    );
     assert_eq!(code(bench.call(1, true, call("release"))), Code::NotOwner);
 }
 
@@ -51,7 +57,10 @@ fn readers_do_not_overtake_a_writer() {
     assert!(bench.call(2, true, call("write")).is_none());
     let writer = bench.number();
     assert!(bench.call(3, true, call("read")).is_none());
-    assert_eq!(code(bench.call(4, false, call("read"))), Code::DeadlineExceeded);
+    assert_eq!(
+        code(bench.call(4, false, call("read"))),
+        Code::DeadlineExceeded
+    );
     // Who holds it already is not made to wait.
     take(&mut bench, 1, "read");
     bench.call(1, true, call("release"));
@@ -69,7 +78,10 @@ fn a_writer_may_read_and_a_reader_cannot_become_a_writer() {
     let token = take(&mut bench, 1, "write");
     assert_eq!(take(&mut bench, 1, "read"), token);
     bench.call(1, true, call("release"));
-    assert_eq!(code(bench.call(2, false, call("read"))), Code::DeadlineExceeded);
+    assert_eq!(
+        code(bench.call(2, false, call("read"))),
+        Code::DeadlineExceeded
+    );
     bench.call(1, true, call("release"));
     let token = take(&mut bench, 1, "read");
     assert_eq!(code(bench.call(1, true, call("write"))), Code::Conflict);
@@ -111,7 +123,10 @@ fn a_token_gives_back_its_own_grant() {
     assert_eq!(code(bench.call(2, true, release(token))), Code::LockLost);
     take(&mut bench, 1, "read");
     take(&mut bench, 2, "read");
-    assert_eq!(bench.call(3, true, call("force_release")), Some(Ok(2.into())));
+    assert_eq!(
+        bench.call(3, true, call("force_release")),
+        Some(Ok(2.into()))
+    );
     assert_eq!(bench.call(3, true, call("locked")), Some(Ok(false.into())));
 }
 
