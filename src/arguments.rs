@@ -8,7 +8,7 @@
 use crate::demo::{DemoArguments, WorkerArguments};
 use crate::serve::ServeArguments;
 use crate::units;
-use crate::verbs::Verb;
+use crate::verbs::{Tied, Verb};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use std::time::Duration;
     version,
     about = "Shared objects for processes and machines",
     after_help = "Start a server with `commonhold serve`; every other command of the same user finds it by itself.\n\n\
-        Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable, 4 key refused, 5 server failed, 124 a wait timed out.\n\
+        Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable, 4 key refused, 5 server failed, 75 lock lost, 124 a wait timed out.\n\
         Environment: COMMONHOLD_URL, COMMONHOLD_AUTHKEY_FILE, COMMONHOLD_AUTHKEY, COMMONHOLD_DATA, COMMONHOLD_CONFIG, \
         COMMONHOLD_LOG.",
     subcommand_required = true,
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     #[command(hide = true)]
     DemoWorker(WorkerArguments),
+    #[command(hide = true)]
+    Tied(Tied),
 }
 
 #[cfg(test)]

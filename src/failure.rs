@@ -24,6 +24,10 @@ pub(crate) enum Exit {
     ServerFailed,
     /// A wait ended without what it waited for.
     TimedOut,
+    /// What was held while a command ran is lost, and the command was stopped.
+    LockLost,
+    /// That of the command that was run.
+    Child(u8),
     /// Ended by a signal before everything was done.
     Signal(u8),
 }
@@ -38,6 +42,8 @@ impl Exit {
             Exit::KeyRefused => 4,
             Exit::ServerFailed => 5,
             Exit::TimedOut => 124,
+            Exit::LockLost => 75,
+            Exit::Child(code) => code,
             Exit::Signal(number) => 128 + number,
         }
     }
@@ -64,6 +70,11 @@ impl Failure {
     /// Is there no such key or object?
     pub(crate) fn is_not_found(&self) -> bool {
         self.code == Some(Code::NotFound)
+    }
+
+    /// Nothing is to be said that was not said before.
+    pub(crate) fn silent(exit: Exit) -> Failure {
+        Failure::new(exit, "")
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Failure {

@@ -15,7 +15,8 @@ use clap::Parser as _;
 use std::ffi::OsString;
 
 /// Runs the command with its arguments, the first of which is its own name, and returns the exit code: 0 done, 1 refused,
-/// 2 usage, 3 unreachable, 4 key refused, 5 server failed, 124 a wait timed out.
+/// 2 usage, 3 unreachable, 4 key refused, 5 server failed, 75 a lock was lost, 124 a wait timed out; for `lock run` the
+/// exit code of what it ran.
 ///
 /// Writes to this process's stdout and stderr; reads its environment.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
@@ -31,12 +32,15 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Serve(serve) => serve::run(serve, &cli.reach),
         Command::Demo(arguments) => demo::run(arguments),
         Command::DemoWorker(arguments) => demo::work(arguments),
+        Command::Tied(tied) => Err(tied.run()),
         Command::Verb(verb) => verb.run(&cli.reach),
     };
     match ended {
         Ok(()) => 0,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            if !failure.message.is_empty() {
+                eprintln!("error: {failure}");
+            }
             failure.exit.code()
         }
     }

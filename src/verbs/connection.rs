@@ -28,43 +28,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects and logs in.
     pub(crate) fn open(reach: &Reach) -> Result<Connection, Failure> {
-        let layers = Layers::read(&settings::environment, reach)?;
-        let url = layers.url(reach)?;
-        let place = layers.key(reach)?;
-        let (key, name) = match &place.value {
-            KeyPlace::Inline(key) => (key.clone(), "$COMMONHOLD_AUTHKEY".to_owned()),
-            KeyPlace::File(path) => match keyfile::read(path) {
-                Ok(file) => (file.key, format!("file {}", path.display())),
-                Err(keyfile::KeyFileError::Read { source, .. })
-                    if source.kind() == ErrorKind::NotFound && place.source == Source::Default =>
-                {
-                    return Err(Failure::new(
-                        Exit::Unreachable,
-                        format!(
-                            "no server was started by this user yet: there is no key at {}; `commonhold serve` makes \
-                             one, --key-file names another",
-                            path.display()
-                        ),
-                    ));
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let mut options = Options::new()
-            .url(url.value.to_string())
-            .key(key)
-            .name("commonhold command")
-            .reconnect_for(reach.timeout.unwrap_or(RECONNECT_FOR));
-        if let Some(timeout) = reach.timeout {
-            options = options.connect_for(timeout.min(Duration::from_secs(2)));
-        }
-        let client = options
-            .connect_blocking()
-            .map_err(|error| failure(error, &name))?;
+        let settings = options(reach, "commonhold command")?;
+        let client = settings.options.connect_blocking();
+        let client = client.map_err(|error| failure(error, &settings.key))?;
         Ok(Connection {
             client,
-            url: url.value,
-            key: name,
+            url: settings.url,
+            key: settings.key,
             timeout: reach.timeout,
         })
     }
@@ -137,6 +107,53 @@ impl Connection {
     }
 }
 
+/// What a verb connects with.
+pub(super) struct Settings {
+    pub(super) options: Options,
+    url: Url,
+    /// Where the key came from, for messages.
+    pub(super) key: String,
+}
+
+/// Settings of the command line, the environment and the configuration, for a client of this name.
+pub(super) fn options(reach: &Reach, name: &str) -> Result<Settings, Failure> {
+    let layers = Layers::read(&settings::environment, reach)?;
+    let url = layers.url(reach)?;
+    let place = layers.key(reach)?;
+    let (key, key_name) = match &place.value {
+        KeyPlace::Inline(key) => (key.clone(), "$COMMONHOLD_AUTHKEY".to_owned()),
+        KeyPlace::File(path) => match keyfile::read(path) {
+            Ok(file) => (file.key, format!("file {}", path.display())),
+            Err(keyfile::KeyFileError::Read { source, .. })
+                if source.kind() == ErrorKind::NotFound && place.source == Source::Default =>
+            {
+                return Err(Failure::new(
+                    Exit::Unreachable,
+                    format!(
+                        "no server was started by this user yet: there is no key at {}; `commonhold serve` makes \
+                         one, --key-file names another",
+                        path.display()
+                    ),
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let mut options = Options::new()
+        .url(url.value.to_string())
+        .key(key)
+        .name(name)
+        .reconnect_for(reach.timeout.unwrap_or(RECONNECT_FOR));
+    if let Some(timeout) = reach.timeout {
+        options = options.connect_for(timeout.min(Duration::from_secs(2)));
+    }
+    Ok(Settings {
+        options,
+        url: url.value,
+        key: key_name,
+    })
+}
+
 /// A field of a dict whose keys are text.
 pub(super) fn field<'a>(dict: &'a Value, name: &str) -> Option<&'a Value> {
     let Value::Dict(pairs) = dict else {
@@ -146,7 +163,8 @@ pub(super) fn field<'a>(dict: &'a Value, name: &str) -> Option<&'a Value> {
     found.map(|(_, value)| value)
 }
 
-fn failure(error: Error, key: &str) -> Failure {
+/// What a verb says of an error.
+pub(super) fn failure(error: Error, key: &str) -> Failure {
     match error {
         Error::Authentication { place, .. } => {
             Failure::new(Exit::KeyRefused, format!("{place} refused the key ({key})"))

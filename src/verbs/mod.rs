@@ -1,13 +1,17 @@
 //! The verbs: one command, one connection, one answer.
 
 mod call;
+mod child;
 mod connection;
 mod entries;
 mod input;
+mod lock;
 mod objects;
 mod output;
 mod server;
+mod who;
 
+pub(crate) use child::Tied;
 pub(crate) use connection::Connection;
 pub(crate) use output::say;
 
@@ -28,6 +32,8 @@ pub(crate) enum Verb {
     Ls(objects::Ls),
     Describe(objects::Describe),
     Rm(objects::Rm),
+    Lock(lock::Lock),
+    Who(who::Who),
     Status(server::Status),
     Ping(server::Ping),
     Version(server::Version),
@@ -48,6 +54,8 @@ impl Verb {
             Verb::Ls(verb) => verb.run(&connect()?),
             Verb::Describe(verb) => verb.run(connect),
             Verb::Rm(verb) => verb.run(&connect()?),
+            Verb::Lock(verb) => verb.run(reach),
+            Verb::Who(verb) => verb.run(&connect()?),
             Verb::Status(verb) => verb.run(&connect()?),
             Verb::Ping(verb) => verb.run(&connect()?),
             Verb::Version(verb) => verb.run(),

@@ -1,5 +1,6 @@
 //! The command as people use it: the real binary, a server of its own, a home of its own.
 
 mod home;
+mod locks;
 mod serve;
 mod verbs;

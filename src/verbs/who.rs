@@ -1,0 +1,117 @@
+//! `who`: who holds an object, and who waits for it.
+
+use super::Connection;
+use super::connection::field;
+use super::output::{Align, Output, Table};
+use crate::failure::Failure;
+use clap::Args;
+use commonhold::{Call, Value};
+
+/// Tell who holds an object, since when, and who waits for it
+#[derive(Debug, Args)]
+pub(crate) struct Who {
+    /// The object
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Who {
+    pub(super) fn run(&self, connection: &Connection) -> Result<(), Failure> {
+        let who = connection.server(Call::new("who", [self.name.as_str().into()]))?;
+        self.output
+            .print_either(&who.to_json(), || to_text(&self.name, &who))
+    }
+}
+
+fn to_text(name: &str, who: &Value) -> String {
+    let holders = list(who, "holders");
+    let mut text = if holders.is_empty() {
+        format!("nobody holds {name}\n")
+    } else {
+        let (left, right) = (Align::Left, Align::Right);
+        let mut table = Table::new([
+            ("HOLDER", left),
+            ("PID", right),
+            ("SINCE", right),
+            ("TOKEN", right),
+            ("HOLDS", left),
+            ("NOTE", left),
+        ]);
+        for holder in holders {
+            table.row([
+                client(holder),
+                number(holder, "pid").map_or_else(String::new, |pid| pid.to_string()),
+                since(holder),
+                number(holder, "token").map_or_else(String::new, |token| token.to_string()),
+                line(holder, "part").unwrap_or_else(|| "all".to_owned()),
+                line(holder, "note").unwrap_or_default(),
+            ]);
+        }
+        table.to_text()
+    };
+    let count = number(who, "waiting_count").unwrap_or(0);
+    if count == 0 {
+        return text;
+    }
+    let waiting = list(who, "waiting");
+    let mut table = Table::new([("", Align::Left), ("", Align::Left)]);
+    for (at, waiter) in waiting.iter().enumerate() {
+        let head = match at {
+            0 => format!("WAITING  {count}"),
+            _ => String::new(),
+        };
+        let pid = number(waiter, "pid").map_or_else(String::new, |pid| format!(" pid {pid}"));
+        table.row([head, format!("{}{pid}, {}", client(waiter), since(waiter))]);
+    }
+    text += &table.to_text();
+    text
+}
+
+fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    match field(of, name) {
+        Some(Value::List(items)) => items,
+        _ => &[],
+    }
+}
+
+/// Host and name; a client that is gone has neither.
+fn client(of: &Value) -> String {
+    let parts = ["host", "client"].map(|name| line(of, name).unwrap_or_default());
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.is_empty() {
+        "(gone)".to_owned()
+    } else {
+        parts.join(" ")
+    }
+}
+
+/// A text that fits a line of a terminal: clients choose it.
+fn line(of: &Value, name: &str) -> Option<String> {
+    let text = field(of, name)?.as_text()?;
+    Some(text.chars().filter(|c| !c.is_control()).collect())
+}
+
+/// A number that is known: a process is not 0.
+fn number(of: &Value, name: &str) -> Option<i64> {
+    field(of, name)?.as_int().filter(|number| *number > 0)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a tenth of a second is shown at most"
+)]
+fn since(of: &Value) -> String {
+    let ms = number(of, "since_ms").unwrap_or(0);
+    match ms {
+        ..10_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        10_000..120_000 => format!("{} s", ms / 1000),
+        120_000..7_200_000 => format!("{} min", ms / 60_000),
+        7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
+        _ => format!("{} days", ms / 86_400_000),
+    }
+}
