@@ -10,6 +10,7 @@ mod increment;
 mod ordered;
 mod paging;
 mod single;
+mod slice;
 mod terms;
 
 #[cfg(test)]
@@ -249,6 +250,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// An array.
+    array,
     /// A barrier.
     barrier,
     /// A bounded semaphore.

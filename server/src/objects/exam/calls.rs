@@ -93,6 +93,13 @@ fn argument(name: &str) -> BoxedStrategy<Value> {
         "by" | "min" | "max" => {
             prop_oneof![(-5i64..5).prop_map(Value::Int), strategy::number()].boxed()
         }
+        "typecode" => "[bBhHiIlLqQfduw]".prop_map(Value::Text).boxed(),
+        "values" => vec(
+            prop_oneof![(0i64..4).prop_map(Value::Int), strategy::value()],
+            0..5,
+        )
+        .prop_map(Value::List)
+        .boxed(),
         "clamp" | "blocking" | "owned" | "lifo" | "immediate" => {
             any::<bool>().prop_map(Value::Bool).boxed()
         }

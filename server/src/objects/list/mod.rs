@@ -8,7 +8,6 @@ mod blocks;
 mod labels;
 mod methods;
 mod read;
-mod slice;
 mod sort;
 #[cfg(test)]
 mod tests;

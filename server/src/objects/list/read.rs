@@ -1,8 +1,8 @@
 //! Methods of a list that read.
 
 use super::super::paging::{Scan, few, page, use_scan};
+use super::super::slice::{self, Slice, integer};
 use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
-use super::slice::{self, Slice, integer};
 use super::{Item, List, label};
 use commonhold_proto::{Code, Refusal, Value};
 
@@ -11,7 +11,10 @@ impl List {
     pub(super) fn item(&self, call: &Arguments, default: Option<i64>) -> Result<&Item, Refusal> {
         let index = integer(call, "index")?.or(default);
         let index = index.ok_or_else(|| slice::no_integer(call, "index", &Value::Null))?;
-        let place = slice::index(index, self.items.len())?;
+        let len = self.items.len();
+        let place = slice::place(index, len).ok_or_else(|| {
+            Refusal::new(Code::NotFound, format!("no index {index} in a list of {len}"))
+        })?;
         Ok(self.items.at(place).expect("the index is below the length"))
     }
 
@@ -60,13 +63,9 @@ impl List {
     }
 
     pub(super) fn index(&self, call: &Arguments) -> Result<Decision, Refusal> {
-        let (value, len) = (call.value("value")?, self.items.len());
-        let bound = |name, default| -> Result<usize, Refusal> {
-            let bound = integer(call, name)?;
-            Ok(bound.map_or(default, |bound| slice::bound(bound, len)))
-        };
-        let (start, stop) = (bound("start", 0)?, bound("stop", len)?);
-        match self.find(value, start, stop)? {
+        let value = call.value("value")?;
+        let range = slice::range(call, self.items.len())?;
+        match self.find(value, range.start, range.end)? {
             Some((index, _)) => Ok(Decision::reply(index)),
             None => Err(no_value(value)),
         }

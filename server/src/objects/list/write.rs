@@ -1,10 +1,10 @@
 //! Methods of a list that write.
 
 use super::super::paging::few;
+use super::super::slice::{self, Slice, integer};
 use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
 use super::labels;
 use super::read::no_value;
-use super::slice::{self, Slice, integer};
 use super::sort::sort;
 use super::{Item, List, key};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
@@ -56,9 +56,7 @@ impl List {
     }
 
     pub(super) fn insert(&self, call: &Arguments) -> Result<Decision, Refusal> {
-        let index = integer(call, "index")?
-            .ok_or_else(|| slice::no_integer(call, "index", &Value::Null))?;
-        let place = slice::bound(index, self.items.len());
+        let place = slice::bound(slice::index(call)?, self.items.len());
         self.add(place, &[call.value("value")?])
     }
 

@@ -1,7 +1,7 @@
 //! Indexes and slices as Python reads them.
 
-use super::super::Arguments;
-use commonhold_proto::{Code, Refusal, Value};
+use super::Arguments;
+use commonhold_proto::{Refusal, Value};
 
 /// An integer argument: `None` if it is left out or None. Beyond 64 bits it is as good as the largest.
 pub(super) fn integer(call: &Arguments, name: &str) -> Result<Option<i64>, Refusal> {
@@ -23,18 +23,34 @@ pub(super) fn no_integer(call: &Arguments, name: &str, given: &Value) -> Refusal
     call.bad(name, &what)
 }
 
-/// The place of an index that must be there; negative ones count from the end.
-pub(super) fn index(index: i64, len: usize) -> Result<usize, Refusal> {
-    let place = if index < 0 { signed(len) + i128::from(index) } else { index.into() };
-    usize::try_from(place)
-        .ok()
-        .filter(|place| *place < len)
-        .ok_or_else(|| Refusal::new(Code::NotFound, format!("no index {index} in a list of {len}")))
+/// The place of an index, if it is there; negative ones count from the end.
+pub(super) fn place(index: i64, len: usize) -> Option<usize> {
+    let place = if index < 0 {
+        signed(len) + i128::from(index)
+    } else {
+        index.into()
+    };
+    usize::try_from(place).ok().filter(|place| *place < len)
 }
 
-/// A bound that is moved into the list; negative ones count from the end.
+/// The integer argument `index`, which must be given.
+pub(super) fn index(call: &Arguments) -> Result<i64, Refusal> {
+    integer(call, "index")?.ok_or_else(|| no_integer(call, "index", &Value::Null))
+}
+
+/// The bounds `start` and `stop` of a search.
+pub(super) fn range(call: &Arguments, len: usize) -> Result<std::ops::Range<usize>, Refusal> {
+    let (start, stop) = (integer(call, "start")?, integer(call, "stop")?);
+    Ok(start.map_or(0, |start| bound(start, len))..stop.map_or(len, |stop| bound(stop, len)))
+}
+
+/// A bound that is moved into the sequence; negative ones count from the end.
 pub(super) fn bound(bound: i64, len: usize) -> usize {
-    let place = if bound < 0 { signed(len) + i128::from(bound) } else { bound.into() };
+    let place = if bound < 0 {
+        signed(len) + i128::from(bound)
+    } else {
+        bound.into()
+    };
     usize::try_from(place.clamp(0, signed(len))).unwrap_or(len)
 }
 
@@ -54,7 +70,11 @@ impl Slice {
         if step == 0 {
             return Err(call.bad("step", "cannot be zero"));
         }
-        let (low, high) = if step > 0 { (0, signed(len)) } else { (-1, signed(len) - 1) };
+        let (low, high) = if step > 0 {
+            (0, signed(len))
+        } else {
+            (-1, signed(len) - 1)
+        };
         let place = |bound: Option<i64>, default: i128| match bound {
             None => default,
             Some(bound) if bound < 0 => (signed(len) + i128::from(bound)).clamp(low, high),
@@ -67,7 +87,11 @@ impl Slice {
         };
         let distance = if step > 0 { stop - start } else { start - stop };
         let stride = i128::from(step).abs();
-        let count = if distance > 0 { (distance + stride - 1) / stride } else { 0 };
+        let count = if distance > 0 {
+            (distance + stride - 1) / stride
+        } else {
+            0
+        };
         Ok(Slice {
             first: usize::try_from(start).unwrap_or(0),
             count: usize::try_from(count).unwrap_or(0),
@@ -84,7 +108,7 @@ impl Slice {
     pub(super) fn places(self) -> impl Iterator<Item = usize> {
         let (first, step) = (signed(self.first), i128::from(self.step));
         (0..self.count).map(move |nth| {
-            usize::try_from(first + step * signed(nth)).expect("a slice stays within its list")
+            usize::try_from(first + step * signed(nth)).expect("a slice stays within its sequence")
         })
     }
 }
