@@ -5,7 +5,7 @@ use crate::drive::drive;
 use crate::error::{Error, Happened, Result};
 use crate::object::Object;
 use crate::options::{Liveness, Options};
-use crate::proxy::{Barrier, Condition, Counter, Dict, Lock, RwLock, Server};
+use crate::proxy::{self, Barrier, Condition, Counter, Dict, Lock, RwLock, Server};
 use crate::session::Session;
 use crate::shared::SharedLane;
 use crate::stats::Stats;
@@ -155,6 +155,8 @@ impl Client {
         poll_fn(|cx| lane.poll_closed(cx)).await;
     }
 }
+
+proxy::factories!(Client);
 
 impl Inner {
     /// Each call is its own owner, unless it has another.

@@ -47,7 +47,8 @@ pub use object::Object;
 pub use options::{Liveness, Options};
 pub use place::Place;
 pub use proxy::{
-    Acquire, Barrier, Condition, Counter, Dict, Guard, Holder, Increment, Lock, OnEnd, Pairs,
-    RwLock, Scan, Server, Waiter, Who,
+    Acquire, Acquiring, Array, Barrier, Condition, Counter, Dict, Event, Guard, Holder, Increment,
+    Items, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit, RwLock, Scan, Semaphore,
+    Server, Set, Shared, Slice, Waiter, Who,
 };
 pub use stats::Stats;

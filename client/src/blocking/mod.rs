@@ -41,6 +41,24 @@ pub type Condition = proxy::Condition<Client>;
 pub type Guard = proxy::Guard<Client>;
 /// A shared barrier.
 pub type Barrier = proxy::Barrier<Client>;
+/// A shared list.
+pub type List<T> = proxy::List<T, Client>;
+/// A shared set.
+pub type Set<T> = proxy::Set<T, Client>;
+/// A shared value.
+pub type Shared<T> = proxy::Shared<T, Client>;
+/// A shared array.
+pub type Array<T> = proxy::Array<T, Client>;
+/// A shared namespace.
+pub type Namespace = proxy::Namespace<Client>;
+/// A shared event.
+pub type Event = proxy::Event<Client>;
+/// A shared latch.
+pub type Latch = proxy::Latch<Client>;
+/// A shared semaphore, bounded or not.
+pub type Semaphore = proxy::Semaphore<Client>;
+/// Permits that are held.
+pub type Permit = proxy::Permit<Client>;
 /// Any object.
 pub type AnyObject = Object<Client>;
 
@@ -197,6 +215,8 @@ impl Client {
         self.inner().close();
     }
 }
+
+proxy::factories!(Client);
 
 impl Inner {
     fn new(session: Arc<Session>, interrupt: Option<Interrupt>) -> Inner {

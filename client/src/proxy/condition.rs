@@ -2,7 +2,7 @@
 
 use super::creation_options;
 use super::dict::call;
-use super::guard::{Acquire, Guard, waiting};
+use super::guard::{Guard, LockAcquire, waiting};
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::object::Object;
@@ -33,9 +33,9 @@ impl<C: Caller> Condition<C> {
     }
 
     /// Takes its lock.
-    pub fn acquire(&self) -> Acquire<C> {
+    pub fn acquire(&self) -> LockAcquire<C> {
         let object = self.object.owned_by(self.object.client().owner());
-        Acquire::new(object, "acquire")
+        LockAcquire::new(object, "acquire")
     }
 
     /// Wakes so many of those who wait, in the order in which they came; tells how many.

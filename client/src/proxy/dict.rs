@@ -218,7 +218,7 @@ where
     }
 
     /// Walks over keys and values a page at a time. A key that is there all the while is met exactly once.
-    pub fn scan(&self) -> Scan<K, V, C> {
+    pub fn scan(&self) -> Scan<(K, V), C> {
         Scan::new(self.object.clone())
     }
 }
@@ -240,7 +240,9 @@ pub(super) fn call<const N: usize>(method: &str, arguments: [Result<Value>; N]) 
     Ok(Call::new(method, arguments?))
 }
 
-fn list<'a, Q: Serialize + ?Sized + 'a>(items: impl IntoIterator<Item = &'a Q>) -> Result<Value> {
+pub(super) fn list<'a, Q: Serialize + ?Sized + 'a>(
+    items: impl IntoIterator<Item = &'a Q>,
+) -> Result<Value> {
     let items: Result<Vec<Value>> = items.into_iter().map(argument).collect();
     items.map(Value::List)
 }

@@ -236,15 +236,15 @@ pub(super) fn undo(granted: &Value) -> Option<Call> {
 /// A lock that is yet to be taken: await it, or `call()` it.
 #[must_use = "it does nothing until it is awaited or called"]
 #[derive(Debug)]
-pub struct Acquire<C: Caller> {
+pub struct LockAcquire<C: Caller> {
     object: Object<C>,
     call: Call,
     wait: Option<Duration>,
 }
 
-impl<C: Caller> Acquire<C> {
-    pub(super) fn new(object: Object<C>, method: &'static str) -> Acquire<C> {
-        Acquire {
+impl<C: Caller> LockAcquire<C> {
+    pub(super) fn new(object: Object<C>, method: &'static str) -> LockAcquire<C> {
+        LockAcquire {
             object,
             call: Call::new(method, []),
             wait: None,
@@ -254,32 +254,32 @@ impl<C: Caller> Acquire<C> {
     /// Waits for at most this long; otherwise for ever. Zero does not wait.
     ///
     /// A wait in vain is refused with `DeadlineExceeded`, and the message says who holds it.
-    pub fn wait(mut self, wait: Duration) -> Acquire<C> {
+    pub fn wait(mut self, wait: Duration) -> LockAcquire<C> {
         self.wait = Some(wait);
         self
     }
 
     /// Lets the lock be lost after this long unless it is [extended](Guard::extend); otherwise it is held for as long as
     /// the client lives.
-    pub fn lease(mut self, lease: Duration) -> Acquire<C> {
+    pub fn lease(mut self, lease: Duration) -> LockAcquire<C> {
         self.call = self.call.with("lease", lease.as_secs_f64());
         self
     }
 
     /// Leaves a note from the start.
-    pub fn note(mut self, text: &str) -> Acquire<C> {
+    pub fn note(mut self, text: &str) -> LockAcquire<C> {
         self.call = self.call.with("note", text);
         self
     }
 
     fn make(self) -> C::Answer<Granted> {
-        let Acquire { object, call, wait } = self;
+        let LockAcquire { object, call, wait } = self;
         let request = object.request(Ok(call), wait, false, caller::read::<Granted>);
         object.client().ask(request.taken_back_by(undo))
     }
 }
 
-impl Acquire<blocking::Client> {
+impl LockAcquire<blocking::Client> {
     /// Takes the lock.
     pub fn call(self) -> Result<Guard<blocking::Client>> {
         let object = self.object.clone();
@@ -287,7 +287,7 @@ impl Acquire<blocking::Client> {
     }
 }
 
-impl IntoFuture for Acquire<Client> {
+impl IntoFuture for LockAcquire<Client> {
     type Output = Result<Guard<Client>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Guard<Client>>> + Send>>;
 

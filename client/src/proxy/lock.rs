@@ -2,7 +2,7 @@
 
 use super::creation_options;
 use super::dict::call;
-use super::guard::Acquire;
+use super::guard::LockAcquire;
 use crate::caller::Caller;
 use crate::object::Object;
 
@@ -36,13 +36,13 @@ impl<C: Caller> Lock<C> {
     super::policies!();
 
     /// Takes the lock, in the order in which callers came.
-    pub fn acquire(&self) -> Acquire<C> {
+    pub fn acquire(&self) -> LockAcquire<C> {
         let object = if self.is_reentrant {
             self.object.clone()
         } else {
             self.object.owned_by(self.object.client().owner())
         };
-        Acquire::new(object, "acquire")
+        LockAcquire::new(object, "acquire")
     }
 
     /// Is it held?

@@ -1,27 +1,49 @@
 //! Typed proxies, written once for both clients: what differs is what a call gives, a future or a result.
 
+mod array;
 mod barrier;
 mod condition;
 mod counter;
 mod dict;
+mod event;
+mod factories;
 mod guard;
 mod increment;
+mod latch;
+mod list;
 mod lock;
+mod namespace;
+mod permit;
 mod rwlock;
 mod scan;
+mod semaphore;
 mod server;
+mod set;
+mod shared;
+mod slice;
 mod who;
 
+pub use array::Array;
 pub use barrier::Barrier;
 pub use condition::Condition;
 pub use counter::Counter;
 pub use dict::Dict;
-pub use guard::{Acquire, Guard};
+pub use event::Event;
+pub(crate) use factories::factories;
+pub use guard::{Guard, LockAcquire};
 pub use increment::Increment;
+pub use latch::Latch;
+pub use list::List;
 pub use lock::Lock;
+pub use namespace::Namespace;
+pub use permit::Permit;
 pub use rwlock::RwLock;
-pub use scan::{Pairs, Scan};
+pub use scan::{Items, Scan};
+pub use semaphore::{Acquire, Acquiring, Semaphore};
 pub use server::Server;
+pub use set::Set;
+pub use shared::Shared;
+pub use slice::Slice;
 pub use who::{Holder, Waiter, Who};
 
 /// The creation options that every typed proxy has.

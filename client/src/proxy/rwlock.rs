@@ -2,7 +2,7 @@
 
 use super::creation_options;
 use super::dict::call;
-use super::guard::Acquire;
+use super::guard::LockAcquire;
 use crate::caller::Caller;
 use crate::object::Object;
 
@@ -23,13 +23,13 @@ impl<C: Caller> RwLock<C> {
     super::policies!();
 
     /// Takes the lock with other readers.
-    pub fn read(&self) -> Acquire<C> {
-        Acquire::new(self.as_someone(), "read")
+    pub fn read(&self) -> LockAcquire<C> {
+        LockAcquire::new(self.as_someone(), "read")
     }
 
     /// Takes the lock alone.
-    pub fn write(&self) -> Acquire<C> {
-        Acquire::new(self.as_someone(), "write")
+    pub fn write(&self) -> LockAcquire<C> {
+        LockAcquire::new(self.as_someone(), "write")
     }
 
     /// How many read.

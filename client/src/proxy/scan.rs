@@ -1,4 +1,4 @@
-//! Walking over a dict a page at a time.
+//! Walking over a large object a page at a time.
 
 use super::dict::call;
 use crate::caller::{self, Caller};
@@ -11,25 +11,25 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::vec;
 
-/// A walk over a dict. Between pages others may change it; a key that is there all the while is met exactly once.
-pub struct Scan<K, V, C> {
+/// A walk over the pairs of a dict, the items of a list or the members of a set. Between pages others may change it; what is
+/// there all the while is met exactly once.
+pub struct Scan<T, C> {
     object: Object<C>,
     /// `None` at the end.
     cursor: Option<Value>,
     limit: Option<u32>,
-    types: PhantomData<fn() -> (K, V)>,
+    types: PhantomData<fn() -> T>,
 }
 
 /// A page, and the value of the place to go on from.
-type Page<K, V> = (Value, Vec<(K, V)>);
+type Page<T> = (Value, Vec<T>);
 
-impl<K, V, C> Scan<K, V, C>
+impl<T, C> Scan<T, C>
 where
-    K: DeserializeOwned + 'static,
-    V: DeserializeOwned + 'static,
+    T: DeserializeOwned + 'static,
     C: Caller,
 {
-    pub(crate) fn new(object: Object<C>) -> Scan<K, V, C> {
+    pub(crate) fn new(object: Object<C>) -> Scan<T, C> {
         Scan {
             object,
             cursor: Some(Value::Null),
@@ -38,14 +38,14 @@ where
         }
     }
 
-    /// The most pairs of a page; the server's own default unless given.
+    /// The most items of a page; the server's own default unless given.
     #[must_use]
-    pub fn limit(mut self, pairs: u32) -> Scan<K, V, C> {
-        self.limit = Some(pairs);
+    pub fn limit(mut self, items: u32) -> Scan<T, C> {
+        self.limit = Some(items);
         self
     }
 
-    fn ask(&self, cursor: &Value) -> C::Answer<Page<K, V>> {
+    fn ask(&self, cursor: &Value) -> C::Answer<Page<T>> {
         let mut call = call("scan", [Ok(cursor.clone())]);
         if let (Ok(call), Some(limit)) = (&mut call, self.limit) {
             call.named.push(("limit".to_owned(), limit.into()));
@@ -53,22 +53,21 @@ where
         self.object.ask(call, None, true, caller::read)
     }
 
-    fn turn(&mut self, (next, pairs): Page<K, V>) -> Vec<(K, V)> {
+    fn turn(&mut self, (next, items): Page<T>) -> Vec<T> {
         self.cursor = (next != Value::Null).then_some(next);
-        pairs
+        items
     }
 }
 
-impl<K, V> Scan<K, V, Client>
+impl<T> Scan<T, Client>
 where
-    K: DeserializeOwned + 'static,
-    V: DeserializeOwned + 'static,
+    T: DeserializeOwned + 'static,
 {
     /// The next page; `None` after the last. It may be empty.
     ///
     /// # Cancel safety
     /// A page that was not returned is asked for again.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<(K, V)>>> {
+    pub async fn next_page(&mut self) -> Result<Option<Vec<T>>> {
         let Some(cursor) = &self.cursor else {
             return Ok(None);
         };
@@ -77,13 +76,12 @@ where
     }
 }
 
-impl<K, V> Scan<K, V, blocking::Client>
+impl<T> Scan<T, blocking::Client>
 where
-    K: DeserializeOwned + 'static,
-    V: DeserializeOwned + 'static,
+    T: DeserializeOwned + 'static,
 {
     /// The next page; `None` after the last. It may be empty.
-    pub fn next_page(&mut self) -> Result<Option<Vec<(K, V)>>> {
+    pub fn next_page(&mut self) -> Result<Option<Vec<T>>> {
         let Some(cursor) = &self.cursor else {
             return Ok(None);
         };
@@ -92,40 +90,38 @@ where
     }
 }
 
-impl<K, V> IntoIterator for Scan<K, V, blocking::Client>
+impl<T> IntoIterator for Scan<T, blocking::Client>
 where
-    K: DeserializeOwned + 'static,
-    V: DeserializeOwned + 'static,
+    T: DeserializeOwned + 'static,
 {
-    type Item = Result<(K, V)>;
-    type IntoIter = Pairs<K, V>;
+    type Item = Result<T>;
+    type IntoIter = Items<T>;
 
-    fn into_iter(self) -> Pairs<K, V> {
-        Pairs {
+    fn into_iter(self) -> Items<T> {
+        Items {
             scan: self,
             page: Vec::new().into_iter(),
         }
     }
 }
 
-/// The pairs of a walk, one by one. It ends after an error.
+/// What a walk meets, one by one. It ends after an error.
 #[derive(Debug)]
-pub struct Pairs<K, V> {
-    scan: Scan<K, V, blocking::Client>,
-    page: vec::IntoIter<(K, V)>,
+pub struct Items<T> {
+    scan: Scan<T, blocking::Client>,
+    page: vec::IntoIter<T>,
 }
 
-impl<K, V> Iterator for Pairs<K, V>
+impl<T> Iterator for Items<T>
 where
-    K: DeserializeOwned + 'static,
-    V: DeserializeOwned + 'static,
+    T: DeserializeOwned + 'static,
 {
-    type Item = Result<(K, V)>;
+    type Item = Result<T>;
 
-    fn next(&mut self) -> Option<Result<(K, V)>> {
+    fn next(&mut self) -> Option<Result<T>> {
         loop {
-            if let Some(pair) = self.page.next() {
-                return Some(Ok(pair));
+            if let Some(item) = self.page.next() {
+                return Some(Ok(item));
             }
             match self.scan.next_page() {
                 Ok(Some(page)) => self.page = page.into_iter(),
@@ -139,7 +135,7 @@ where
     }
 }
 
-impl<K, V, C> fmt::Debug for Scan<K, V, C> {
+impl<T, C> fmt::Debug for Scan<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scan")
             .field("object", &self.object)
