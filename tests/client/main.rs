@@ -2,6 +2,8 @@
 
 mod asynchronous;
 mod blocking;
+mod guards;
 mod locks;
+mod proxies;
 mod resume;
 mod server;
