@@ -105,7 +105,7 @@ both!(a_list_is_a_list, ch, {
         code!(list.set_slice(every_other, &[0])),
         Some(Code::BadArguments)
     );
-    got!(list.delete_slice(1..-1));
+    got!(list.delete_slice((1, -1)));
     assert_eq!(got!(list.pop()), Some(3));
     assert_eq!(got!(list.pop_at(0)), Some(1));
     assert_eq!(got!(list.pop()), None);
@@ -175,12 +175,12 @@ both!(a_value_is_a_value, ch, {
     assert!(got!(value.compare_and_set(&Some(4), None)));
     assert!(!got!(value.compare_and_set(&Some(4), Some(1))));
     let number = ch.value::<f64>("n").initial(0.5).expect("a number");
-    assert_eq!(got!(made!(number.increment(1.0))), 1.5);
+    assert_eq!(got!(made!(number.increment(1.0))).to_string(), "1.5");
     assert_eq!(
         code!(made!(number.increment(1.0).max(2.0))),
         Some(Code::OutOfBounds)
     );
-    assert_eq!(got!(number.get()), 1.5);
+    assert_eq!(got!(number.get()).to_string(), "1.5");
 });
 
 both!(an_array_is_an_array, ch, {

@@ -23,9 +23,9 @@ pub(crate) enum Unheard {
 /// Makes, of the reply of a call that nobody heard, the body of the call that takes back what it did; `None` if it did
 /// nothing. Asked under the lane's lock: it takes no other.
 #[derive(Clone)]
-pub(crate) struct TakeBack(Arc<Undo>);
+pub(crate) struct TakeBack(Arc<Make>);
 
-type Undo = dyn Fn(&Reply) -> Option<Bytes> + Send + Sync;
+type Make = dyn Fn(&Reply) -> Option<Bytes> + Send + Sync;
 
 impl TakeBack {
     pub(crate) fn new(of: impl Fn(&Reply) -> Option<Bytes> + Send + Sync + 'static) -> TakeBack {

@@ -125,9 +125,10 @@ impl Acquire<blocking::Client> {
     /// Takes the permits.
     pub fn call(self) -> Result<Permit<blocking::Client>> {
         let (taken, taking) = self.ask();
-        match taken? {
-            true => Ok(taking.taken()),
-            false => Err(self.late().into()),
+        if taken? {
+            Ok(taking.taken())
+        } else {
+            Err(self.late().into())
         }
     }
 

@@ -4,7 +4,8 @@ use crate::error::Result;
 use commonhold_proto::{Call, Value};
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
-/// Which items: a range, made by `.into()` of `1..3`, `..-1` and the like, and how far they are apart.
+/// Which items: a range such as `1..3` or `..-1`, and how far they are apart. `(1, -1)` is from 1 to the last but one: as a
+/// range, clippy would take it for a mistake.
 ///
 /// Negative bounds count from the end, and bounds beyond an end are moved to it, as in Python.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,12 @@ impl From<Range<i64>> for Slice {
             stop: Some(range.end),
             step: None,
         }
+    }
+}
+
+impl From<(i64, i64)> for Slice {
+    fn from((start, stop): (i64, i64)) -> Slice {
+        Slice::from(start..stop)
     }
 }
 

@@ -25,175 +25,118 @@ fn check(bench: &mut Bench, call: Call, expected: Result<Value, (Code, &str)>) {
     assert_eq!(reply, expected);
 }
 
+type Expected = Result<Value, (Code, &'static str)>;
+
+fn power(exponent: u32) -> Value {
+    Value::from_big_int(BigInt::from(2).pow(exponent))
+}
+
+fn over(words: &'static str) -> Expected {
+    Err((Code::OutOfBounds, words))
+}
+
+fn wrong(words: &'static str) -> Expected {
+    Err((Code::WrongType, words))
+}
+
 /// What `CPython` 3.11 answers to `array.array(typecode, [value])[0]`.
-#[test]
-fn elements_are_made_as_in_python() {
-    const OVERFLOW: Code = Code::OutOfBounds;
-    let power = |exponent: u32| Value::from_big_int(BigInt::from(2).pow(exponent));
-    let to_long = Err((OVERFLOW, "Python int too large to convert to C long"));
-    let to_unsigned = Err((
-        OVERFLOW,
-        "Python int too large to convert to C unsigned long",
-    ));
-    let negative = Err((OVERFLOW, "can't convert negative value to unsigned int"));
-    let too_big = Err((OVERFLOW, "int too big to convert"));
-    let no_int = |name| (Code::WrongType, name);
-    let cases: Vec<(&str, Value, Result<Value, (Code, &str)>)> = vec![
-        ("b", 127.into(), Ok(127.into())),
-        ("b", (-128).into(), Ok((-128).into())),
-        (
-            "b",
-            300.into(),
-            Err((OVERFLOW, "signed char is greater than maximum")),
-        ),
-        (
-            "b",
-            (-129).into(),
-            Err((OVERFLOW, "signed char is less than minimum")),
-        ),
-        (
-            "b",
-            power(40),
-            Err((OVERFLOW, "signed short integer is greater than maximum")),
-        ),
-        ("b", power(63), to_long.clone()),
-        ("B", 255.into(), Ok(255.into())),
-        (
-            "B",
-            300.into(),
-            Err((OVERFLOW, "unsigned byte integer is greater than maximum")),
-        ),
-        (
-            "B",
-            (-1).into(),
-            Err((OVERFLOW, "unsigned byte integer is less than minimum")),
-        ),
-        (
-            "h",
-            power(40),
-            Err((OVERFLOW, "signed short integer is greater than maximum")),
-        ),
-        ("h", true.into(), Ok(1.into())),
-        ("H", 65_535.into(), Ok(65_535.into())),
-        (
-            "H",
-            65_536.into(),
-            Err((OVERFLOW, "unsigned short is greater than maximum")),
-        ),
-        (
-            "H",
-            (-1).into(),
-            Err((OVERFLOW, "unsigned short is less than minimum")),
-        ),
-        (
-            "H",
-            power(40),
-            Err((OVERFLOW, "signed integer is greater than maximum")),
-        ),
-        (
-            "i",
-            power(31),
-            Err((OVERFLOW, "signed integer is greater than maximum")),
-        ),
-        ("i", (-(1i64 << 31)).into(), Ok((-(1i64 << 31)).into())),
-        (
-            "i",
-            1.5.into(),
-            Err(no_int("'float' object cannot be interpreted as an integer")),
-        ),
-        (
-            "i",
-            "x".into(),
-            Err(no_int("'str' object cannot be interpreted as an integer")),
-        ),
-        (
-            "i",
-            Value::Null,
-            Err(no_int(
-                "'NoneType' object cannot be interpreted as an integer",
-            )),
-        ),
-        (
-            "I",
-            ((1i64 << 32) - 1).into(),
-            Ok(((1i64 << 32) - 1).into()),
-        ),
-        (
-            "I",
-            power(32),
-            Err((OVERFLOW, "unsigned int is greater than maximum")),
-        ),
-        ("I", (-1).into(), negative.clone()),
-        ("I", power(70), to_unsigned.clone()),
-        ("l", i64::MIN.into(), Ok(i64::MIN.into())),
-        ("l", power(70), to_long),
-        (
-            "L",
-            Value::from_big_int(BigInt::from(u64::MAX)),
-            Ok(Value::from_big_int(BigInt::from(u64::MAX))),
-        ),
-        ("L", (-1).into(), negative),
-        ("L", power(64), to_unsigned),
-        ("q", power(63), too_big.clone()),
-        ("Q", power(63), Ok(power(63))),
-        ("Q", power(64), too_big),
-        (
-            "Q",
-            (-1).into(),
-            Err((OVERFLOW, "can't convert negative int to unsigned")),
-        ),
-        ("f", 0.1.into(), Ok(0.100_000_001_490_116_12.into())),
-        ("f", 1e300.into(), Ok(f64::INFINITY.into())),
-        ("d", 3.into(), Ok(3.0.into())),
-        ("d", true.into(), Ok(1.0.into())),
-        (
-            "d",
-            power(2000),
-            Err((OVERFLOW, "int too large to convert to float")),
-        ),
-        (
-            "d",
-            "x".into(),
-            Err((Code::WrongType, "must be real number, not str")),
-        ),
-        (
-            "d",
-            Value::Null,
-            Err((Code::WrongType, "must be real number, not NoneType")),
-        ),
-        ("u", "é".into(), Ok("é".into())),
-        ("w", "\u{1F600}".into(), Ok("\u{1F600}".into())),
-        (
-            "u",
-            "xy".into(),
-            Err((Code::WrongType, "array item must be unicode character")),
-        ),
-        (
-            "u",
-            "".into(),
-            Err((Code::WrongType, "array item must be unicode character")),
-        ),
-        (
-            "u",
-            1.into(),
-            Err((Code::WrongType, "array item must be unicode character")),
-        ),
-    ];
-    for (typecode, value, expected) in cases {
-        let zero = if matches!(typecode, "u" | "w") {
-            "a".into()
-        } else {
-            0.into()
-        };
-        let bench = &mut array(typecode, [zero]);
-        let set = Call::new("set", [0.into(), value]);
-        match expected {
-            Ok(element) => {
-                check(bench, set, Ok(Value::Null));
-                check(bench, Call::new("get", [0.into()]), Ok(element));
-            }
-            refused => check(bench, set, refused),
+fn makes(typecode: &str, value: impl Into<Value>, expected: Expected) {
+    let is_text = matches!(typecode, "u" | "w");
+    let zero: Value = if is_text { "a".into() } else { 0.into() };
+    let bench = &mut array(typecode, [zero]);
+    let set = Call::new("set", [0.into(), value.into()]);
+    match expected {
+        Ok(element) => {
+            check(bench, set, Ok(Value::Null));
+            check(bench, Call::new("get", [0.into()]), Ok(element));
         }
+        refused => check(bench, set, refused),
+    }
+}
+
+#[test]
+fn short_integers_are_checked_as_in_python() {
+    makes("b", 127, Ok(127.into()));
+    makes("b", -128, Ok((-128).into()));
+    makes("b", 300, over("signed char is greater than maximum"));
+    makes("b", -129, over("signed char is less than minimum"));
+    let short = "signed short integer is greater than maximum";
+    makes("b", power(40), over(short));
+    let long = "Python int too large to convert to C long";
+    makes("b", power(63), over(long));
+    makes("B", 255, Ok(255.into()));
+    makes(
+        "B",
+        300,
+        over("unsigned byte integer is greater than maximum"),
+    );
+    makes("B", -1, over("unsigned byte integer is less than minimum"));
+    makes("h", power(40), over(short));
+    makes("h", true, Ok(1.into()));
+    makes("H", 65_535, Ok(65_535.into()));
+    makes("H", 65_536, over("unsigned short is greater than maximum"));
+    makes("H", -1, over("unsigned short is less than minimum"));
+    makes(
+        "H",
+        power(40),
+        over("signed integer is greater than maximum"),
+    );
+    let no_int = "'float' object cannot be interpreted as an integer";
+    makes("i", 1.5, wrong(no_int));
+    let no_int = "'str' object cannot be interpreted as an integer";
+    makes("i", "x", wrong(no_int));
+    let no_int = "'NoneType' object cannot be interpreted as an integer";
+    makes("i", Value::Null, wrong(no_int));
+}
+
+#[test]
+fn long_integers_are_checked_as_in_python() {
+    let greatest = || Value::from_big_int(BigInt::from(u64::MAX));
+    let negative = "can't convert negative value to unsigned int";
+    let unsigned = "Python int too large to convert to C unsigned long";
+    makes(
+        "i",
+        power(31),
+        over("signed integer is greater than maximum"),
+    );
+    makes("i", i64::from(i32::MIN), Ok(i64::from(i32::MIN).into()));
+    makes("I", i64::from(u32::MAX), Ok(i64::from(u32::MAX).into()));
+    makes("I", power(32), over("unsigned int is greater than maximum"));
+    makes("I", -1, over(negative));
+    makes("I", power(70), over(unsigned));
+    makes("l", i64::MIN, Ok(i64::MIN.into()));
+    makes(
+        "l",
+        power(70),
+        over("Python int too large to convert to C long"),
+    );
+    makes("L", greatest(), Ok(greatest()));
+    makes("L", -1, over(negative));
+    makes("L", power(64), over(unsigned));
+    makes("q", i64::MAX, Ok(i64::MAX.into()));
+    makes("q", power(63), over("int too big to convert"));
+    makes("Q", power(63), Ok(power(63)));
+    makes("Q", power(64), over("int too big to convert"));
+    makes("Q", -1, over("can't convert negative int to unsigned"));
+}
+
+#[test]
+fn floats_and_characters_are_made_as_in_python() {
+    makes("f", 0.1, Ok(0.100_000_001_490_116_12.into()));
+    makes("f", 1e300, Ok(f64::INFINITY.into()));
+    makes("d", 3, Ok(3.0.into()));
+    makes("d", true, Ok(1.0.into()));
+    makes("d", power(2000), over("int too large to convert to float"));
+    makes("d", "x", wrong("must be real number, not str"));
+    makes("d", Value::Null, wrong("must be real number, not NoneType"));
+    makes("u", "é", Ok("é".into()));
+    makes("w", "\u{1F600}", Ok("\u{1F600}".into()));
+    for no_character in ["xy".into(), "".into(), 1.into(), Value::Null] {
+        makes(
+            "u",
+            no_character,
+            wrong("array item must be unicode character"),
+        );
     }
 }
 
@@ -257,7 +200,8 @@ fn an_array_of_zeros_takes_no_room_until_it_is_written() {
 
 #[test]
 fn options_that_make_no_sense_are_refused() {
-    let cases: [(&[(&str, Value)], Code, &str); 6] = [
+    type Given<'a> = &'a [(&'a str, Value)];
+    let cases: [(Given<'_>, Code, &str); 6] = [
         (
             &[("typecode", "z".into())],
             Code::BadArguments,
