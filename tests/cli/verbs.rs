@@ -263,8 +263,8 @@ fn a_kind_is_described_without_a_server() {
     home.check(
         "describe --kind heap",
         "",
-        "error: \"heap\" is no kind: there are barrier, bounded_semaphore, counter, dict, event, latch, list, \
-         namespace, queue, semaphore, set, value\n",
+        "error: \"heap\" is no kind: there are array, barrier, bounded_semaphore, condition, counter, dict, event, latch, \
+         list, lock, namespace, queue, rlock, rwlock, semaphore, set, value\n",
         1,
     );
 }
