@@ -103,8 +103,8 @@ fn argument(name: &str) -> BoxedStrategy<Value> {
         "clamp" | "blocking" | "owned" | "lifo" | "immediate" => {
             any::<bool>().prop_map(Value::Bool).boxed()
         }
-        "limit" | "parties" | "count" | "index" | "n" | "permits" | "maxsize" | "size" | "dead_after"
-        | "lease" => (1i64..5).prop_map(Value::Int).boxed(),
+        "limit" | "parties" | "count" | "index" | "n" | "permits" | "maxsize" | "size"
+        | "dead_after" | "lease" => (1i64..5).prop_map(Value::Int).boxed(),
         // A revision, of which there are as many as calls.
         "receipt" => (1i64..30).prop_map(Value::Int).boxed(),
         "items" => vec(strategy::value(), 0..4).prop_map(Value::List).boxed(),
