@@ -379,3 +379,15 @@ impl World {
         panic!("it never comes to rest");
     }
 }
+
+/// What calls get that no connection carried.
+pub(super) fn error() -> Error {
+    Error::Closed
+}
+
+/// What calls get of which nobody knows.
+pub(super) fn unknown() -> Error {
+    Error::Interrupted {
+        happened: Happened::Unknown,
+    }
+}

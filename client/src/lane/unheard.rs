@@ -211,3 +211,6 @@ impl Entry {
         self.submission.timeout = Some(Duration::ZERO);
     }
 }
+
+#[cfg(test)]
+mod tests;

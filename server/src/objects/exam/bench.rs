@@ -286,8 +286,11 @@ impl Bench {
         }
     }
 
-    /// The lease of a session ends.
+    /// The lease of a session ends: its calls wait no more, and what was lent to it lapses.
     pub(in super::super) fn end_lease(&mut self, session: u64, why: Lapse) {
+        let ended = Some(SessionId(session));
+        self.parked
+            .retain(|parked| parked.operation.session != ended);
         let (rows, _) = self.object.rows(None, ALL);
         for row in rows {
             if let Row::Put {
