@@ -95,6 +95,29 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         &[("LS_MAX", "objects that one `ls` returns")],
     ),
     (
+        "server/src/engine/holding.rs",
+        &[
+            (
+                "PIN",
+                "that an object is kept which a call without a session made or got, or which nobody holds after a restart",
+            ),
+            ("PIN_MAX", "that an object can be pinned"),
+        ],
+    ),
+    (
+        "server/src/engine/tracer.rs",
+        &[
+            (
+                "TRACED_MIN",
+                "anonymous objects that only rows refer to, before cycles among them are looked for unasked",
+            ),
+            (
+                "TRACE_EVERY",
+                "between two looks for cycles that nobody asked for",
+            ),
+        ],
+    ),
+    (
         "server/src/engine/waiting.rs",
         &[("ANY_MAX", "calls that wait for any change of one object")],
     ),

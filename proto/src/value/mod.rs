@@ -9,6 +9,7 @@ mod key;
 mod members;
 pub mod number;
 pub mod path;
+mod references;
 mod serde;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;

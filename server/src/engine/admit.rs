@@ -183,7 +183,9 @@ impl Engine {
         for sequence in connection.lane.waiting_within(first, last) {
             self.cancel(connection, sequence);
         }
-        connection.lane.acknowledge(first, last)
+        let taken = connection.lane.acknowledge(first, last);
+        self.settle_calls(&connection.lane, first, last);
+        taken
     }
 }
 

@@ -45,6 +45,8 @@ impl Engine {
         result: Result<Value, Refusal>,
         memo: Option<Value>,
     ) {
+        // Before the rows go that may be the last to refer to it.
+        let held = self.hold_returned(caller, &result);
         let Some(lane) = caller.lane() else {
             if !rows.is_empty() {
                 self.change(cell, state, None, rows, |_, _| None);
@@ -96,11 +98,11 @@ impl Engine {
             lane.answer(
                 caller.sequence,
                 reply,
-                self.gate_of(state.gate.max(caller.floor)),
+                self.gate_of(state.gate.max(caller.floor).max(held)),
                 self.gate.durable(),
             );
         } else {
-            let gate = self.gate_of(state.gate.max(caller.floor));
+            let gate = self.gate_of(state.gate.max(caller.floor).max(held));
             lane.finish(
                 caller.sequence,
                 outcome,
@@ -120,6 +122,7 @@ impl Engine {
         rows: Rows,
         outcome: impl FnOnce(Revision, bool) -> Option<(commonhold_proto::OperationId, Outcome)>,
     ) {
+        let dropped = self.rewrite_edges(cell, state, &rows);
         let applied = caught(|| {
             rows.iter()
                 .for_each(|row| state.apply(cell.oid, row, lease));
@@ -148,6 +151,7 @@ impl Engine {
         if cell.durability == commonhold_proto::Durability::Durable {
             state.gate = revision;
         }
+        self.references.drop_later(dropped);
     }
 
     /// A reply about an object as it stands.
@@ -202,7 +206,8 @@ impl Engine {
 
     /// Sends an answer that is no outcome.
     pub(super) fn answer(&self, caller: &Caller, reply: Reply, gate: Revision) {
-        let gate = self.gate_of(gate.max(caller.floor));
+        let held = self.hold_returned(caller, &reply.result);
+        let gate = self.gate_of(gate.max(caller.floor).max(held));
         match &caller.origin {
             Origin::Lane(connection) => {
                 connection

@@ -3,7 +3,9 @@
 //! Lock order: the registry's table, then cells in the order of their oids, then a lane's state or a lease's rows, then
 //! the tail of the log. `state` guards everything that changes; the rest is fixed when the object is created.
 
+use super::edges::Edges;
 use super::lost::{Loss, Threatened};
+use super::references::Counts;
 use super::waiting::Waiting;
 use crate::objects::{Kind, Object, Options};
 use crate::session::Lease;
@@ -22,6 +24,8 @@ pub(crate) struct Cell {
     pub(super) durability: Durability,
     pub(super) options: Options,
     pub(super) state: Mutex<State>,
+    /// Who holds it, if it is anonymous.
+    pub(super) counts: Mutex<Counts>,
 }
 
 /// What changes of an object.
@@ -36,6 +40,8 @@ pub(super) struct State {
     /// The newest time anything was decided at: it never goes back within an object.
     pub(super) at: ServerTime,
     pub(super) waiting: Waiting,
+    /// What its rows refer to.
+    pub(super) edges: Edges,
     /// Leases that had ended when a row was lent under them: whoever lets the lock go sweeps them again.
     late: Vec<Arc<Lease>>,
     /// Grants that sessions lost: whoever lets the lock go tells them.
@@ -70,6 +76,7 @@ impl Cell {
             gone: false,
             at: ServerTime(0),
             waiting: Waiting::default(),
+            edges: Edges::default(),
             late: Vec::new(),
             lost: Vec::new(),
             lent: BTreeMap::new(),
@@ -84,7 +91,13 @@ impl Cell {
             durability,
             options,
             state: Mutex::new(state),
+            counts: Mutex::default(),
         }
+    }
+
+    /// Does it live as long as somebody holds it? Otherwise until it is deleted.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.name.is_empty()
     }
 
     /// Are its changes in the log?

@@ -45,6 +45,7 @@ impl Scan {
         let mut objects = VecDeque::from([
             Arc::clone(&engine.registry.table),
             Arc::clone(&engine.session_table),
+            Arc::clone(&engine.holdings_table),
         ]);
         // The registry's table is locked first, so that every creation up to `start` has reached the map.
         drop(engine.registry.table.state.lock());

@@ -91,6 +91,7 @@ impl Engine {
         if !lost.is_empty() {
             self.tell_lost(lost);
         }
+        self.free_orphans();
         if self.faults.has(Fault::IgnoreEndedLease) {
             return;
         }
@@ -191,6 +192,8 @@ impl Engine {
             // Memory and log may differ: nothing that looked at an object is answered any more.
             return false;
         }
+        // Until the end: what rows refer to from now on is held by them.
+        let (decision, _held) = self.grip_decision(cell, state, decision);
         let Decision { rows, next } = match decision {
             Ok(decision) => decision,
             Err(refusal) => Decision::refuse(refusal),
@@ -235,6 +238,9 @@ impl Engine {
         let line = bound.method.line;
         let first = standing.first && line == standing.line && rows.is_empty();
         changed |= !rows.is_empty();
+        if changed {
+            self.keep_arguments(caller, &bound, deadline.as_ref());
+        }
         let outcome = changed.then(|| Outcome {
             fingerprint: caller.fingerprint,
             state: OutcomeState::Waiting {
@@ -262,6 +268,7 @@ impl Engine {
             self.expire(cell, state, caller, late);
             return false;
         }
+        let held = self.grip_call(&bound, deadline.as_ref());
         let parked = Parked::new(
             Arc::clone(cell),
             caller.clone(),
@@ -270,7 +277,8 @@ impl Engine {
             until,
             self.clock.monotonic(),
             changed,
-        );
+        )
+        .holding(held);
         self.park(state, Arc::new(parked), outcome, first)
     }
 }

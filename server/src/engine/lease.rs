@@ -206,8 +206,12 @@ impl Engine {
                 Due::Lease(session) => self.check_lease(session, now),
                 Due::Memory(session) => self.check_memory(session, now),
                 Due::Row(oid) => self.check_rows(oid),
+                Due::Pin(oid) => self.check_pin(oid, now),
+                // Below.
+                Due::References => {}
             }
         }
+        self.tend_references();
     }
 
     /// The server itself stood still: every client gets the time that it had no chance to use. Nobody knows how long
@@ -366,7 +370,7 @@ impl Engine {
     /// Calls whose connection is gone do not wait any more: their clients send them again.
     fn withdraw(&self, withdrawn: Vec<Arc<super::Parked>>) {
         for parked in withdrawn {
-            self.unpark(&parked);
+            drop(self.unpark(&parked));
             if let Some(line) = parked.line {
                 let mut state = parked.cell.state.lock();
                 state.waiting.wake_head(line);
@@ -374,6 +378,7 @@ impl Engine {
                 self.let_go(state);
             }
         }
+        self.free_orphans();
     }
 
     /// Once it was marked as `forgotten`.
@@ -385,7 +390,10 @@ impl Engine {
             }
             self.change_sessions(&mut state, Row::delete(number_key(session.id.0)));
         }
-        state.gate
+        let gate = state.gate;
+        drop(state);
+        self.end_holdings(session);
+        gate
     }
 
     fn change_sessions(&self, state: &mut State, row: Row) {

@@ -9,22 +9,28 @@ mod caller;
 mod cell;
 mod checkpoint;
 mod commit;
+mod edges;
 mod execute;
 mod faults;
 mod fence;
+mod freeing;
 mod gate;
+mod holding;
 mod lease;
 mod links;
 mod log;
 mod lost;
 mod parking;
+mod recount;
 mod recover;
+mod references;
 mod registry;
 mod server_object;
 mod table;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod tracer;
 mod undo;
 mod waiting;
 mod who;
@@ -49,12 +55,14 @@ use faults::Faults;
 use log::Log;
 use parking_lot::Mutex;
 use recover::Recovered;
+use references::References;
 use registry::Registry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use timer::Timers;
+use tracer::Tracer;
 
 /// Bytes of changes that may wait for the store before lanes are read no further.
 const PENDING_BYTES_MAX: usize = 32 << 20;
@@ -111,9 +119,12 @@ pub(crate) struct Engine {
     clock: Clock,
     registry: Registry,
     session_table: Arc<Cell>,
+    holdings_table: Arc<Cell>,
     sessions: DashMap<SessionId, Arc<Session>>,
     log: Log,
     timers: Timers,
+    references: Arc<References>,
+    tracer: Mutex<Tracer>,
     stopping: AtomicBool,
     full: AtomicBool,
     poison: Mutex<Option<String>>,
@@ -162,9 +173,12 @@ impl Engine {
             clock: Clock::new(time, found.at),
             registry: found.registry,
             session_table: found.session_table,
+            holdings_table: found.holdings_table,
             sessions: found.sessions.into_iter().collect(),
             log,
             timers: Timers::default(),
+            references: Arc::default(),
+            tracer: Mutex::default(),
             stopping: AtomicBool::new(false),
             full: AtomicBool::new(false),
             poison: Mutex::default(),
@@ -176,6 +190,7 @@ impl Engine {
             on_forget: OnceLock::new(),
             faults,
         });
+        engine.recount();
         // What lapsed while nobody served lapses before anything is asked; sessions get a new term from here on.
         for cell in engine.registry.all() {
             let mut state = cell.state.lock();

@@ -4,6 +4,7 @@ use super::Engine;
 use super::caller::{Caller, Origin};
 use super::cell::{Cell, State};
 use super::execute::{Standing, keep_deadline};
+use super::references::Grip;
 use super::timer::Due;
 use super::waiting::{ANY_MAX, Parked};
 use crate::objects::{Arguments, Decision, Next, Until};
@@ -85,7 +86,7 @@ impl Engine {
                 if !kept {
                     // Its connection broke while it was asked again: it is withdrawn like the others.
                     if parked.claim() {
-                        self.unpark(&parked);
+                        drop(self.unpark(&parked));
                     }
                     return false;
                 }
@@ -122,7 +123,7 @@ impl Engine {
                 }
                 if parked.claim() {
                     granted += 1;
-                    self.unpark(&parked);
+                    let _held = self.unpark(&parked);
                     let decision =
                         keep_deadline(decision, &parked.resume, parked.on_deadline.as_ref());
                     let standing = Standing {
@@ -141,14 +142,17 @@ impl Engine {
         }
     }
 
-    /// A waiting call was claimed: it does not wait any more.
-    pub(super) fn unpark(&self, parked: &Arc<Parked>) {
+    /// A waiting call was claimed: it does not wait any more. What its arguments refer to is held until the result is
+    /// dropped.
+    #[must_use]
+    pub(super) fn unpark(&self, parked: &Arc<Parked>) -> Option<Grip> {
         if let Some(at) = parked.caller.deadline {
             self.timers.forget(at, parked);
         }
         if let Some(lease) = parked.caller.lease() {
             lease.parked.fetch_sub(1, Ordering::Relaxed);
         }
+        parked.take_grip()
     }
 
     /// The time of a waiting call is over, or it is cancelled: `cancelled` says which. False if somebody else ended it.
@@ -159,7 +163,7 @@ impl Engine {
         if state.gone || !parked.claim() {
             return false;
         }
-        self.unpark(parked);
+        let held = self.unpark(parked);
         if cancelled && parked.on_deadline.is_none() {
             let refusal = Refusal::new(Code::Cancelled, "it was cancelled");
             self.end(
@@ -183,6 +187,7 @@ impl Engine {
             state.waiting.wake_head(line);
         }
         self.wake(cell, &mut state);
+        drop(held);
         self.let_go(state);
         true
     }

@@ -2,9 +2,10 @@
 
 use super::cell::Cell;
 use super::checkpoint::{PageReader, outcome_from};
+use super::holding::holdings_table;
 use super::lease::{session_from, session_table};
 use super::registry::{Birth, Registry};
-use super::table::{OUTCOMES, REGISTRY, SESSIONS, key_number};
+use super::table::{HOLDINGS, OUTCOMES, REGISTRY, SESSIONS, key_number};
 use crate::session::{Lease, Session};
 use crate::store::{Checkpoint, CheckpointId, Recovery, SegmentHeader, StoreError};
 use bytes::{Buf, Bytes};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(super) struct Recovered {
     pub(super) registry: Registry,
     pub(super) session_table: Arc<Cell>,
+    pub(super) holdings_table: Arc<Cell>,
     pub(super) sessions: HashMap<SessionId, Arc<Session>>,
     /// The newest revision found.
     pub(super) newest: Revision,
@@ -42,6 +44,7 @@ impl Recovered {
         Recovered {
             registry: Registry::new(),
             session_table: session_table(),
+            holdings_table: holdings_table(),
             sessions: HashMap::new(),
             newest: Revision(0),
             previous: Revision(0),
@@ -85,7 +88,7 @@ impl Recovered {
         Ok(())
     }
 
-    /// Rebuilds which rows end with a lease or at a time. What was lent to a session that is not known any more, because
+    /// Rebuilds which rows refer to other objects, and which end with a lease or at a time. What was lent to a session that is not known any more, because
     /// a crash came between the end of the session and of the row, is lent under a lease of `ended`: whoever lets the
     /// cell go sweeps it.
     fn relend(&self, cell: &Arc<Cell>, ended: &mut HashMap<SessionId, Arc<Lease>>) {
@@ -98,9 +101,18 @@ impl Recovered {
             };
             let (rows, next) = state.object.rows(cursor.as_ref(), limit);
             for row in rows {
-                let Row::Put { lent, expires, .. } = &row else {
+                let Row::Put {
+                    key,
+                    value,
+                    lent,
+                    expires,
+                } = &row
+                else {
                     continue;
                 };
+                if value.has_references() {
+                    state.edges.put(key, value);
+                }
                 if lent.is_none() && expires.is_none() {
                     continue;
                 }
@@ -153,6 +165,7 @@ impl Recovered {
                 rows.iter().try_for_each(|row| self.note_session(row))?;
                 Arc::clone(&self.session_table)
             }
+            HOLDINGS => Arc::clone(&self.holdings_table),
             oid => match self.registry.cell(oid) {
                 Some(cell) => cell,
                 None => {

@@ -72,6 +72,12 @@ impl Registry {
         cells.find(|cell| is(cell)).map(|cell| Arc::clone(&cell))
     }
 
+    /// Every object without a name.
+    pub(super) fn anonymous(&self) -> Vec<Arc<Cell>> {
+        let cells = self.cells.iter().filter(|cell| cell.is_anonymous());
+        cells.map(|cell| Arc::clone(&cell)).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.cells.len()
     }
@@ -262,13 +268,18 @@ impl Engine {
 
     /// What an object of this name would be if it were created now.
     pub(super) fn birth(&self, open: &Open) -> Result<Birth, Refusal> {
-        let kind = kind_named(&open.kind).ok_or_else(|| {
-            Refusal::new(
-                Code::WrongKind,
-                format!("there is no kind \"{}\"", open.kind),
-            )
-        })?;
+        let kind = known_kind(&open.kind)?;
         check_name(&open.name)?;
+        self.birth_of(kind, open, self.limits.durability)
+    }
+
+    /// The same, once kind and name are known to be right.
+    fn birth_of(
+        &self,
+        kind: &'static Kind,
+        open: &Open,
+        default: Durability,
+    ) -> Result<Birth, Refusal> {
         let OpenOptions {
             durability,
             exists,
@@ -283,11 +294,21 @@ impl Engine {
         let mut birth = Birth {
             kind,
             name: open.name.clone(),
-            durability: durability.unwrap_or(self.limits.durability),
+            durability: durability.unwrap_or(default),
             options: Options::check(kind, options)?,
         };
         self.link(&mut birth)?;
         Ok(birth)
+    }
+
+    /// What an anonymous object would be if it were created now. It is in memory unless the caller says otherwise.
+    pub(super) fn anonymous_birth(&self, open: &Open) -> Result<Birth, Refusal> {
+        if open.options.exists == Some(true) {
+            let message =
+                "open: an object without a name is always a new one: it cannot exist already";
+            return Err(Refusal::new(Code::BadArguments, message));
+        }
+        self.birth_of(known_kind(&open.kind)?, open, Durability::Memory)
     }
 
     /// Creates an object, unless the name has one by now: then it is that one, and not made here. `operation` is the
@@ -303,16 +324,29 @@ impl Engine {
         }
         let oid = Oid(self.log.unlogged().0);
         let cell = Arc::new(birth.create(oid)?);
-        let row = Row::put(number_key(oid.0), birth.to_value());
-        self.change_registry(&mut table, &cell, row, operation);
-        if cell.is_logged() {
-            let mut state = cell.state.lock();
-            if cell.durability == Durability::Durable {
-                state.gate = table.gate;
-            }
-        }
-        self.registry.insert(&cell);
+        self.register_in(&mut table, &cell, birth, operation);
         Ok((cell, true))
+    }
+
+    /// Makes an object known.
+    pub(super) fn register(&self, cell: &Arc<Cell>, birth: &Birth, operation: Option<Ending<'_>>) {
+        let mut table = self.registry.table.state.lock();
+        self.register_in(&mut table, cell, birth, operation);
+    }
+
+    fn register_in(
+        &self,
+        table: &mut MutexGuard<'_, State>,
+        cell: &Arc<Cell>,
+        birth: &Birth,
+        operation: Option<Ending<'_>>,
+    ) {
+        let row = Row::put(number_key(cell.oid.0), birth.to_value());
+        self.change_registry(table, cell, row, operation);
+        if cell.durability == Durability::Durable {
+            cell.state.lock().gate = table.gate;
+        }
+        self.registry.insert(cell);
     }
 
     /// Deletes an object: whoever waits for it is refused. Returns what the reply waits for.
@@ -332,23 +366,15 @@ impl Engine {
         self.registry.remove(cell);
         state.release_all(cell.oid);
         let waiting = state.waiting.take_all();
+        let edges = self.take_edges(cell, &mut state);
         let row = Row::delete(number_key(cell.oid.0));
         self.change_registry(&mut table, cell, row, operation);
         let gate = table.gate;
         drop(state);
         drop(table);
-        for parked in waiting {
-            if parked.claim() {
-                self.unpark(&parked);
-                let message = format!("{} was deleted", cell.title());
-                let refusal = Refusal::new(Code::ObjectGone, message);
-                if parked.changed {
-                    self.conclude_gone(&parked.caller, refusal, gate);
-                } else {
-                    self.answer(&parked.caller, Engine::refused(refusal), gate);
-                }
-            }
-        }
+        self.references.drop_later(edges.all().collect());
+        self.refuse_waiting(waiting, gate);
+        self.free_orphans();
         Ok(gate)
     }
 
@@ -408,6 +434,11 @@ fn kind_named(name: &str) -> Option<&'static Kind> {
     kind
 }
 
+fn known_kind(name: &str) -> Result<&'static Kind, Refusal> {
+    kind_named(name)
+        .ok_or_else(|| Refusal::new(Code::WrongKind, format!("there is no kind \"{name}\"")))
+}
+
 /// Is the object what the caller takes it for?
 pub(super) fn agree(cell: &Cell, open: &Open) -> Result<(), Refusal> {
     let name = &open.name;
@@ -464,7 +495,7 @@ pub(super) fn agree(cell: &Cell, open: &Open) -> Result<(), Refusal> {
 
 fn check_name(name: &str) -> Result<(), Refusal> {
     let wrong = if name.is_empty() {
-        "a name has at least one byte"
+        "a name has at least one byte; \"open\" of $server without a name makes an anonymous object"
     } else if name.len() > NAME_BYTES_MAX {
         "a name has at most 512 bytes"
     } else if name.chars().any(char::is_control) {

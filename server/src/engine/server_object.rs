@@ -31,8 +31,15 @@ pub(super) static KIND: Kind = Kind {
             "Opens an object, creates it if it is absent, and returns a reference to it.",
             &[
                 Parameter::required("kind", "the object's kind"),
-                OBJECT,
-                Parameter::optional("durability", "durable, relaxed or memory"),
+                Parameter::optional(
+                    "name",
+                    "the object's name; left out or empty: a new anonymous object, which lives while something refers \
+                     to it",
+                ),
+                Parameter::optional(
+                    "durability",
+                    "durable, relaxed or memory; memory if the object is anonymous",
+                ),
                 Parameter::optional("exists", "true: it must exist; false: it must not"),
                 Parameter::optional("options", "a dict of the kind's creation options"),
             ],
@@ -61,6 +68,32 @@ pub(super) static KIND: Kind = Kind {
             "delete",
             "Deletes an object; whoever waits for it is refused.",
             &[OBJECT],
+        )
+        .shrinking(),
+        Method::write(
+            "drop",
+            "Tells that the caller's session wants objects no more that replies referred to; returns how many it held.",
+            &[
+                Parameter::required("oids", "list of the objects' numbers"),
+                Parameter::optional(
+                    "replies",
+                    "list of pairs of lane and call's number: replies that came and may not be acknowledged yet",
+                ),
+            ],
+        )
+        .shrinking(),
+        Method::write(
+            "pin",
+            "Keeps an anonymous object for a while, although nothing may refer to it.",
+            &[
+                Parameter::required("oid", "the object's number"),
+                Parameter::optional("seconds", "for so long; 60 by default, 3,600 at most"),
+            ],
+        ),
+        Method::write(
+            "collect",
+            "Frees anonymous objects that only refer to each other; returns how many there were.",
+            &[],
         )
         .shrinking(),
         Method::read("status", "The server's numbers.", &[]),
@@ -92,6 +125,7 @@ impl Engine {
         let mut reply = Engine::refused(Refusal::new(Code::Internal, ""));
         reply.result = result;
         self.answer(caller, reply, gate);
+        self.free_orphans();
     }
 
     /// The value and what it waits for at the gate.
@@ -134,6 +168,9 @@ impl Engine {
                     )?,
                 ))
             }
+            "drop" => self.drop_references(caller, call),
+            "pin" => Ok((self.pin(call)?, Revision(0))),
+            "collect" => Ok((self.collect().into(), Revision(0))),
             "status" => Ok((self.status(), Revision(0))),
             _ => Ok((Value::Null, Revision(0))),
         }
@@ -171,7 +208,10 @@ impl Engine {
         };
         let open = Open {
             kind: call.text("kind")?.to_owned(),
-            name: call.text("name")?.to_owned(),
+            name: match call.get("name") {
+                None | Some(Value::Null) => String::new(),
+                Some(_) => call.text("name")?.to_owned(),
+            },
             options: OpenOptions {
                 durability,
                 exists,
@@ -179,6 +219,7 @@ impl Engine {
             },
         };
         let cell = match self.registry.named(&open.name) {
+            _ if open.name.is_empty() => self.open_anonymous(caller, &open)?,
             Some(cell) => {
                 agree(&cell, &open)?;
                 cell
@@ -209,6 +250,21 @@ impl Engine {
         };
         let gate = cell.state.lock().gate;
         Ok((Value::Reference(reference.into()), gate))
+    }
+
+    fn open_anonymous(&self, caller: &Caller, open: &Open) -> Result<Arc<Cell>, Refusal> {
+        let birth = self.anonymous_birth(open)?;
+        self.admit_creation(birth.durability)?;
+        let made = Reference {
+            kind: open.kind.clone(),
+            name: String::new(),
+            oid: Oid(0),
+        };
+        let ending = Ending {
+            caller,
+            then: Then::Reply(Value::Reference(made.into())),
+        };
+        self.create_anonymous(caller, &birth, ending)
     }
 
     fn list(&self, call: &Arguments) -> Result<(Value, Revision), Refusal> {
@@ -250,6 +306,10 @@ impl Engine {
             ("data".into(), self.limits.data.as_str().into()),
             ("uptime_ms".into(), number(uptime)),
             ("objects".into(), self.registry.len().into()),
+            (
+                "anonymous".into(),
+                self.references.anonymous.load(Ordering::Relaxed).into(),
+            ),
             ("sessions".into(), self.sessions.len().into()),
             ("revision".into(), number(self.log.newest().0)),
             ("durable".into(), number(self.gate.durable().0)),

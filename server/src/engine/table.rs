@@ -13,6 +13,9 @@ pub(super) const SESSIONS: Oid = Oid(2);
 /// In checkpoints: what operations get when they are sent again. In the log they travel with their changes.
 pub(super) const OUTCOMES: Oid = Oid(3);
 
+/// The anonymous objects that sessions keep alive: a row for each session and object, if the object is logged.
+pub(super) const HOLDINGS: Oid = Oid(4);
+
 /// Tables have no methods: only the engine writes them.
 pub(super) static TABLE: Kind = Kind {
     name: "table",

@@ -18,6 +18,10 @@ pub(super) enum Due {
     Memory(SessionId),
     /// A row of an object may lapse.
     Row(Oid),
+    /// An object's pin may be over.
+    Pin(Oid),
+    /// Something is to be freed or traced.
+    References,
 }
 
 /// Everything that is due some time, in order. Times are monotonic.

@@ -6,8 +6,10 @@
 
 use super::caller::Caller;
 use super::cell::Cell;
+use super::references::Grip;
 use crate::objects::{Arguments, Until};
 use commonhold_proto::{Row, RowKey, SessionId};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(crate) struct Parked {
     pub(super) since: Duration,
     /// Did it change rows before it waited?
     pub(super) changed: bool,
+    /// Holds what its arguments refer to.
+    grip: Mutex<Option<Grip>>,
 }
 
 impl Parked {
@@ -55,7 +59,20 @@ impl Parked {
             until,
             since,
             changed,
+            grip: Mutex::default(),
         }
+    }
+
+    /// Holds this for as long as it waits.
+    #[must_use]
+    pub(super) fn holding(mut self, grip: Option<Grip>) -> Parked {
+        self.grip = Mutex::new(grip);
+        self
+    }
+
+    /// It does not wait any more: what its arguments refer to is held until this is dropped.
+    pub(super) fn take_grip(&self) -> Option<Grip> {
+        self.grip.lock().take()
     }
 
     /// Takes the right to end it; false if somebody else has.

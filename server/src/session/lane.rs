@@ -5,6 +5,7 @@
 //! tells a resent call how far the first one came.
 
 use super::calls::{Admission, Calls, Was};
+use super::holdings::Holdings;
 use super::outbox::{Credit, Outbox};
 use crate::engine::Parked;
 use commonhold_proto::wire::ServerFrame;
@@ -22,6 +23,8 @@ pub(crate) struct Lane {
     pub(crate) session: SessionId,
     /// Its number within the session.
     pub(crate) id: LaneId,
+    /// What its session keeps alive.
+    pub(crate) holdings: Arc<Holdings>,
     /// Held while a frame is executed. Its value is the incarnation that may execute: a connection that was replaced
     /// finds another number and stops, and a resume waits here until the frame under way is done.
     decoder: Mutex<u32>,
@@ -44,10 +47,11 @@ struct State {
 }
 
 impl Lane {
-    pub(crate) fn new(session: SessionId, id: LaneId) -> Lane {
+    pub(crate) fn new(session: SessionId, id: LaneId, holdings: Arc<Holdings>) -> Lane {
         Lane {
             session,
             id,
+            holdings,
             decoder: Mutex::new(0),
             incarnation: AtomicU32::new(0),
             state: Mutex::default(),

@@ -4,10 +4,12 @@
 //! kept an hour after its last lane) and the *outcome* (until acknowledged). An unknown session is never a new one.
 
 mod calls;
+mod holdings;
 mod lane;
 mod outbox;
 
 pub(crate) use calls::Admission;
+pub(crate) use holdings::Holdings;
 pub(crate) use lane::Lane;
 pub(crate) use outbox::Credit;
 
@@ -55,6 +57,8 @@ pub(crate) struct Session {
     pub(crate) liveness: Liveness,
     /// Of the token that its lanes log in with.
     pub(crate) token: TokenHash,
+    /// The anonymous objects that it keeps alive.
+    pub(crate) holdings: Arc<Holdings>,
     lease: Mutex<Arc<Lease>>,
     lanes: Mutex<BTreeMap<LaneId, Arc<Lane>>>,
     pub(crate) presence: Mutex<Presence>,
@@ -151,6 +155,7 @@ impl Session {
             identity,
             liveness,
             token,
+            holdings: Arc::default(),
             lease: Mutex::new(Lease::new(id)),
             lanes: Mutex::default(),
             presence: Mutex::default(),
@@ -191,11 +196,9 @@ impl Session {
             return None;
         }
         let mut lanes = self.lanes.lock();
-        Some(Arc::clone(
-            lanes
-                .entry(id)
-                .or_insert_with(|| Arc::new(Lane::new(self.id, id))),
-        ))
+        Some(Arc::clone(lanes.entry(id).or_insert_with(|| {
+            Arc::new(Lane::new(self.id, id, Arc::clone(&self.holdings)))
+        })))
     }
 
     /// All lanes.

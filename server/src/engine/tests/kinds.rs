@@ -2,7 +2,7 @@
 //! Kinds that only tests have: a lock with a line and a condition in it, a basket that is waited for, and one that does
 //! what no good kind does. All of them are rows by key and a function that decides.
 
-use super::hold;
+use super::{hold, slot};
 use crate::objects::{
     Arguments, Cursor, Decision, Kind, Lapse, Method, Next, Object, Operation, Parameter, RowLimit,
     Until,
@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-pub(in crate::engine) static KINDS: &[&Kind] = &[&HOLD, &BASKET, &TROUBLE];
+pub(in crate::engine) static KINDS: &[&Kind] = &[&HOLD, &BASKET, &TROUBLE, &slot::SLOT];
 
 const NOTE: Parameter = Parameter::optional("note", "text");
 const MS: Parameter = Parameter::optional("ms", "int");
@@ -120,7 +120,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    fn make(decide: Decide, lapse: OnLapse) -> Box<dyn Object> {
+    pub(super) fn make(decide: Decide, lapse: OnLapse) -> Box<dyn Object> {
         Box::new(Shelf {
             rows: BTreeMap::new(),
             decide,

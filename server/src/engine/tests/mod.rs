@@ -3,6 +3,7 @@
 mod harness;
 mod kinds;
 mod peer;
+mod pointers;
 mod queues;
 
 mod actor;
@@ -20,7 +21,9 @@ mod lapsing;
 mod leases;
 mod locks;
 mod panics;
+mod references;
 mod simulation;
+mod slot;
 mod synchronizers;
 mod tally;
 mod threads;

@@ -128,7 +128,7 @@ impl Peer {
         });
         let runs = self.runs();
         for (first, last) in runs {
-            assert!(self.lane().acknowledge(first, last));
+            assert!(world.engine.acknowledge(self.connection(), first, last));
         }
     }
 
@@ -367,7 +367,7 @@ impl Peer {
         self.acknowledged.extend(&had);
         if self.is_connected(world) {
             for (first, last) in self.runs() {
-                assert!(self.lane().acknowledge(first, last));
+                assert!(world.engine.acknowledge(self.connection(), first, last));
             }
         }
     }

@@ -165,7 +165,8 @@ impl Client<'_> {
                     let (sequence, reply) = Reply::from_wire(reply);
                     assert!(self.unanswered.remove(&sequence).is_some());
                     self.answered.insert(sequence, reply);
-                    assert!(self.lane().acknowledge(sequence, sequence));
+                    let engine = &self.server.engine;
+                    assert!(engine.acknowledge(&self.link.0, sequence, sequence));
                 }
                 return;
             }
