@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     IgnoreEndedLease,
     /// Who was undone is told all the same what it had done.
     RememberUndone,
+    /// Replies bring references that nobody holds.
+    ReturnUnheld,
 }
 
 /// The fault that was planted, if one was.

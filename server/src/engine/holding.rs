@@ -7,6 +7,7 @@ use super::Engine;
 use super::caller::Caller;
 use super::cell::Cell;
 use super::edges::targets;
+use super::faults::Fault;
 use super::registry::{Birth, Ending};
 use super::table::{HOLDINGS, TABLE, Table, key_number, number_key};
 use super::timer::Due;
@@ -83,6 +84,7 @@ impl Engine {
         result: &Result<Value, Refusal>,
     ) -> Revision {
         match result {
+            Ok(_) if self.faults.has(Fault::ReturnUnheld) => Revision(0),
             Ok(value) if value.has_references() => self.hold(caller, self.anonymous_in(value)),
             _ => match caller.lane() {
                 Some(lane) if lane.holdings.has_calls() => {

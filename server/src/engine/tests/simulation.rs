@@ -437,7 +437,7 @@ fn awake(engine: &Engine) -> Result<(), String> {
     Ok(())
 }
 
-fn seeds(default: u64) -> std::ops::Range<u64> {
+pub(super) fn seeds(default: u64) -> std::ops::Range<u64> {
     let asked = std::env::var("COMMONHOLD_SEEDS").ok();
     0..asked.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
