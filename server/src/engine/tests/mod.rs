@@ -21,6 +21,7 @@ mod lapsing;
 mod leases;
 mod locks;
 mod panics;
+mod racing;
 mod reachability;
 mod references;
 mod simulation;

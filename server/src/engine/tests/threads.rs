@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 const WAKES_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server whose committer and timers run.
-struct Server {
-    engine: Arc<Engine>,
+pub(super) struct Server {
+    pub(super) engine: Arc<Engine>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(disk: &MemoryDisk) -> Server {
+    pub(super) fn start(disk: &MemoryDisk) -> Server {
         let options = StoreOptions {
             memory: disk.clone(),
             ..StoreOptions::new("")
@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    fn stop(self) {
+    pub(super) fn stop(self) {
         self.engine.stop();
         for thread in self.threads {
             thread.join().expect("it ends by itself");
@@ -59,7 +59,7 @@ impl Server {
         assert!(!self.engine.gate.is_broken());
     }
 
-    fn session(&self) -> Arc<Session> {
+    pub(super) fn session(&self) -> Arc<Session> {
         let opened = self.engine.open_session(
             Identity::default(),
             Liveness::Connection,
@@ -79,9 +79,9 @@ impl Wake for Unpark {
 }
 
 /// A client on a thread of its own.
-struct Client<'a> {
+pub(super) struct Client<'a> {
     server: &'a Server,
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
     lane: LaneId,
     link: (Arc<Connection>, u32),
     next: u64,
@@ -91,7 +91,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn connect(server: &Server, session: Arc<Session>, lane: u32) -> Client<'_> {
+    pub(super) fn connect(server: &Server, session: Arc<Session>, lane: u32) -> Client<'_> {
         let lane = LaneId(lane);
         let joined = server.engine.join(&session, lane).expect("there is room");
         Client {
@@ -110,7 +110,7 @@ impl Client<'_> {
         &self.link.0.lane
     }
 
-    fn call(&mut self, target: &Target, call: Call, timeout: Option<Duration>) -> u64 {
+    pub(super) fn call(&mut self, target: &Target, call: Call, timeout: Option<Duration>) -> u64 {
         let sequence = self.next;
         self.next += 1;
         self.unanswered
@@ -137,7 +137,7 @@ impl Client<'_> {
     }
 
     /// Breaks the connection at any moment, takes the lane again, and sends everything unanswered.
-    fn reconnect(&mut self) {
+    pub(super) fn reconnect(&mut self) {
         let before = self.link.clone();
         let joined = self
             .server
@@ -184,7 +184,7 @@ impl Client<'_> {
         }
     }
 
-    fn finish(&mut self, sequence: u64) -> Reply {
+    pub(super) fn finish(&mut self, sequence: u64) -> Reply {
         while !self.answered.contains_key(&sequence) {
             self.receive();
         }
