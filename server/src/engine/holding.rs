@@ -273,9 +273,6 @@ impl Engine {
 
     /// Sent again after its reply was lost, a drop must not take back what came since: it has an outcome.
     fn conclude_drop(&self, lane: &Lane, caller: &Caller, gone: &[Oid], value: Value) -> Revision {
-        if gone.is_empty() {
-            return Revision(0);
-        }
         let outcome = Outcome {
             fingerprint: caller.fingerprint,
             state: OutcomeState::Done(Reply {

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::holding::{PIN, holding_of};
+use super::references::References;
 use crate::objects::RowLimit;
 use commonhold_proto::{Call, Outcome, OutcomeState, SessionId, Value};
 use std::collections::BTreeSet;
@@ -14,10 +15,6 @@ impl Engine {
         let anonymous = self.registry.anonymous();
         let count = anonymous.len();
         self.references.anonymous.store(count, Ordering::Relaxed);
-        let pins: Vec<_> = anonymous
-            .into_iter()
-            .filter(|cell| self.pin_cell(cell, PIN))
-            .collect();
         for cell in self.registry.all() {
             let state = cell.state.lock();
             self.note_container(cell.oid, false, !state.edges.is_empty());
@@ -42,9 +39,10 @@ impl Engine {
                 }
             }
         }
-        // Only who needs it keeps its pin.
-        for cell in pins {
-            self.references.unpin_if_held(&cell);
+        for cell in anonymous {
+            if References::is_leaving(&cell) {
+                self.pin_cell(&cell, PIN);
+            }
         }
     }
 

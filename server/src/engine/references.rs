@@ -119,16 +119,6 @@ impl References {
         };
     }
 
-    /// Takes away the pin of an object that somebody else holds.
-    pub(super) fn unpin_if_held(&self, cell: &Cell) {
-        self.release(cell, |counts| {
-            let pin = counts.pinned.take();
-            if counts.is_unheld() {
-                counts.pinned = pin;
-            }
-        });
-    }
-
     /// Is the object held by rows alone?
     pub(super) fn is_contained(cell: &Cell) -> bool {
         cell.is_anonymous() && cell.counts.lock().is_contained()

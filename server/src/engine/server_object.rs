@@ -72,7 +72,7 @@ pub(super) static KIND: Kind = Kind {
         .shrinking(),
         Method::write(
             "drop",
-            "Tells that the caller's session wants objects no more that replies referred to; returns how many it held.",
+            "Tells that the session wants objects no more that replies referred to; returns how many of them it holds no more.",
             &[
                 Parameter::required("oids", "list of the objects' numbers"),
                 Parameter::optional(

@@ -322,6 +322,37 @@ fn a_drop_that_is_sent_again_takes_nothing_more() {
     }
 }
 
+/// The same where the drop left the object to a reply on its way, which came meanwhile.
+#[test]
+fn a_drop_that_took_nothing_takes_nothing_when_it_is_sent_again() {
+    let mut world = World::new();
+    let mut peer = world.peer("a");
+    let oid = make(&mut world, &mut peer, "memory");
+    let container = kept("dict", "d", Durability::Memory);
+    peer.ask(&mut world, &container, set("k", oid))
+        .expect("stored");
+    peer.acknowledge(&world);
+    let read = peer.call(&world, &container, get("k"));
+    let drop = Call::new("drop", [Value::List(vec![oid.0.into()])]);
+    let dropped = peer.call(&world, &server(), drop.clone());
+    world.settle();
+    peer.receive(&world);
+    let first = peer.answered.remove(&dropped).expect("it came");
+    assert_eq!(first.result, Ok(0.into()));
+    assert_eq!(pointed(&peer.result(read).expect("read")), oid);
+    peer.acknowledge(&world);
+    peer.note_again(dropped, &server(), drop);
+    peer.disconnect(&world);
+    peer.connect(&world);
+    world.settle();
+    peer.receive(&world);
+    assert_eq!(peer.result(dropped), first.result);
+    peer.ask(&mut world, &container, plain("clear"))
+        .expect("cleared");
+    assert!(exists(&world, oid), "the read brought it");
+    check(&world);
+}
+
 /// Scenario 7.2: a proxy on its way between two processes.
 #[test]
 fn a_pin_bridges_a_proxy_in_flight() {
