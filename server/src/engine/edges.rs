@@ -203,8 +203,7 @@ impl Engine {
     /// Counts a row that refers to an object.
     pub(super) fn count_edge(&self, oid: Oid) {
         if let Some(target) = self.registry.cell(oid) {
-            // Held by whoever stores it.
-            let _ = self.references.take(&target, |counts| counts.rows += 1);
+            self.references.count_row(&target);
         }
     }
 

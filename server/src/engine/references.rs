@@ -74,6 +74,13 @@ impl References {
         self.alter(cell, true, act)
     }
 
+    /// A row more refers to the object, which whoever stores it holds meanwhile, or another row of the same object. It
+    /// counts even if the tracer is about to spare the object.
+    pub(super) fn count_row(&self, cell: &Cell) {
+        self.alter(cell, false, |counts| counts.rows += 1);
+        self.mark(cell.oid);
+    }
+
     /// Somebody holds the object no more.
     pub(super) fn release(&self, cell: &Cell, act: impl FnOnce(&mut Counts)) {
         self.alter(cell, false, act);
