@@ -61,7 +61,7 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
         &[("KEY_NAME_BYTES_MAX", "bytes of a key's name")],
     ),
     (
-        "server/src/engine/registry.rs",
+        "server/src/engine/birth.rs",
         &[("NAME_BYTES_MAX", "bytes of an object's name")],
     ),
     (

@@ -4,11 +4,12 @@
 //! so that a restarted server keeps it too. Lock order: a session's holdings, then that table; both after any cell.
 
 use super::Engine;
+use super::birth::Birth;
 use super::caller::Caller;
 use super::cell::Cell;
 use super::edges::targets;
 use super::faults::Fault;
-use super::registry::{Birth, Ending};
+use super::registry::Ending;
 use super::table::{HOLDINGS, TABLE, Table, key_number, number_key};
 use super::timer::Due;
 use crate::objects::{Arguments, Options};

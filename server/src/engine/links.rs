@@ -3,9 +3,9 @@
 //! They are resolved when the object is created and kept by identity: a lock that is deleted and made anew is another.
 
 use super::Engine;
+use super::birth::Birth;
 use super::caller::{Caller, Origin, Unary};
 use super::cell::Cell;
-use super::registry::Birth;
 use crate::objects::condition::LOCK;
 use crate::objects::{Arguments, GUARD};
 use commonhold_proto::{Call, Code, Durability, Oid, Reference, Refusal, Revision, Value};

@@ -5,6 +5,7 @@
 
 mod admit;
 mod answer;
+mod birth;
 mod caller;
 mod cell;
 mod checkpoint;

@@ -1,10 +1,11 @@
 //! Starting: the checkpoint's pages, then everything after its start, make the objects again. No operation is executed.
 
+use super::birth::Birth;
 use super::cell::Cell;
 use super::checkpoint::{PageReader, outcome_from};
 use super::holding::holdings_table;
 use super::lease::{session_from, session_table};
-use super::registry::{Birth, Registry};
+use super::registry::Registry;
 use super::table::{HOLDINGS, OUTCOMES, REGISTRY, SESSIONS, key_number};
 use crate::session::{Lease, Session};
 use crate::store::{Checkpoint, CheckpointId, Recovery, SegmentHeader, StoreError};

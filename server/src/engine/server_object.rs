@@ -3,9 +3,10 @@
 //! It has a method table like every kind, but the engine itself decides its calls: they are about the registry.
 
 use super::Engine;
+use super::birth::agree;
 use super::caller::Caller;
 use super::cell::Cell;
-use super::registry::{Ending, Then, agree};
+use super::registry::{Ending, Then};
 use crate::objects::{Arguments, Kind, Method, Parameter};
 use commonhold_proto::{
     Call, Code, Durability, Oid, Open, OpenOptions, Reference, Refusal, Revision, Value,

@@ -390,6 +390,7 @@ fn what_a_call_without_a_session_makes_or_gets_is_pinned() {
             call,
             timeout: None,
             owner: Owner(0),
+            fence: None,
         };
         world
             .engine
