@@ -91,7 +91,7 @@ pub(super) async fn run(
     let mut lost = pin!(lost);
     loop {
         tokio::select! {
-            ended = child.wait() => return ended.map(|status| Ended::Itself(code(status))).map_err(waiting),
+            ended = child.wait() => return ended.map(|status| Ended::Itself(code(status))).map_err(|error| waiting(&error)),
             () = &mut lost => {
                 stop(&mut child).await?;
                 return Ok(Ended::Stopped);
@@ -110,14 +110,14 @@ fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
     signal(kind).map_err(|error| Failure::system("cannot listen for signals", &error))
 }
 
-fn waiting(error: io::Error) -> Failure {
-    Failure::system("cannot wait for the command", &error)
+fn waiting(error: &io::Error) -> Failure {
+    Failure::system("cannot wait for the command", error)
 }
 
 async fn stop(child: &mut Child) -> Result<(), Failure> {
     send(child, Signal::TERM);
     if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
-        child.kill().await.map_err(waiting)?;
+        child.kill().await.map_err(|error| waiting(&error))?;
     }
     Ok(())
 }

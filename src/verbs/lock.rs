@@ -1,5 +1,10 @@
 //! `lock run` and `lock release`: work under a lock, from a shell.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these doc comments are the help, and a terminal shows them as they are"
+)]
+
 use super::child::{self, Ended};
 use super::connection::{Connection, failure, options};
 use crate::arguments::Reach;
