@@ -98,7 +98,7 @@ impl Actor {
                     return Err(format!("an increment was refused: {refusal:?}"));
                 }
                 (What::Wait, Ok(Value::Int(place))) => tally.passed(*place),
-                (What::Acquire, Ok(Value::Int(_))) | (What::CondWait, Ok(Value::Bool(_))) => {
+                (What::Acquire | What::CondWait, Ok(Value::Dict(_))) => {
                     self.holds = !reply.remembered || *sequence >= self.lost_below;
                 }
                 (What::Release | What::CondWait, _) => self.holds = false,

@@ -114,7 +114,7 @@ impl Story {
     }
 
     fn any_call(&mut self, at: usize) -> (commonhold_proto::Target, Call, What) {
-        let lock = named("hold", "lock");
+        let lock = named("condition", "lock");
         let number = self.chance.below(3);
         let choice = self.chance.below(28);
         let choice = if self.actors[at].is_locking() {
@@ -319,16 +319,12 @@ impl Story {
         for (at, actor) in self.actors.iter().enumerate() {
             let here = actor.peer.is_connected(&self.world) && !actor.peer.is_fenced();
             if here && actor.holds {
-                let holder = rows(&self.world.cell("lock"))
-                    .into_iter()
-                    .find_map(|row| match row {
-                        Row::Put {
-                            value: Value::Tuple(fields),
-                            ..
-                        } => Some((fields[0].clone(), fields[1].clone())),
-                        _ => None,
-                    });
-                if holder != Some((actor.peer.session.0.into(), at.into())) {
+                let cell = self.world.cell("lock");
+                let holders = cell.state.lock().object.holders(1);
+                let holder = holders
+                    .first()
+                    .map(|holder| (holder.session, holder.owner.0));
+                if holder != Some((Some(actor.peer.session), at as u64)) {
                     return Err(format!("{at} believes in its lock, but {holder:?} has it"));
                 }
             }
@@ -388,7 +384,7 @@ impl Story {
                 }
                 // Whoever took its lock back after a condition lets the others take theirs.
                 if !actor.is_locking() {
-                    let lock = named("hold", "lock");
+                    let lock = named("condition", "lock");
                     actor.holds = false;
                     actor.peer.call(&self.world, &lock, plain("release"));
                 }

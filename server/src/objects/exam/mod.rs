@@ -16,6 +16,12 @@ use commonhold_proto::{Row, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+/// Lives of each kind: `COMMONHOLD_EXAM=full` takes the count that the contract is promised on.
+fn cases() -> u32 {
+    let full = std::env::var_os("COMMONHOLD_EXAM").is_some_and(|counts| counts == "full");
+    if full { 1000 } else { 300 }
+}
+
 /// Lives through the steps, with a checkpoint scanned meanwhile, and replays what came of it.
 fn examine(kind: &'static Kind, options: &[(&str, Value)], steps: Vec<Step>) {
     let mut bench = Bench::new(kind, options);
@@ -158,7 +164,7 @@ fn survive(kind: &'static Kind, options: &[(&str, Value)], rows: &[Row], steps: 
 fn every_kind_keeps_the_contract() {
     for kind in KINDS {
         let lives = (options(kind), vec(step(kind), 0..60));
-        proptest!(ProptestConfig::with_cases(300), |((options, steps) in lives)| {
+        proptest!(ProptestConfig::with_cases(cases()), |((options, steps) in lives)| {
             examine(kind, &options, steps);
         });
     }
@@ -168,7 +174,7 @@ fn every_kind_keeps_the_contract() {
 fn every_kind_survives_any_row() {
     for kind in KINDS {
         let lives = (options(kind), vec(garbage(), 0..20), vec(step(kind), 0..10));
-        proptest!(ProptestConfig::with_cases(300), |((options, rows, steps) in lives)| {
+        proptest!(ProptestConfig::with_cases(cases()), |((options, rows, steps) in lives)| {
             survive(kind, &options, &rows, steps);
         });
     }
