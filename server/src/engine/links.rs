@@ -29,7 +29,8 @@ impl Engine {
             let Some(given) = birth.options.get(option) else {
                 continue;
             };
-            let target = self.linked(option, given)?;
+            // Of a condition that shares a lock, that lock is what is held.
+            let target = self.behind(self.linked(option, given)?);
             if !kinds.contains(&target.kind.name) {
                 let message = format!(
                     "the option \"{option}\" must name a {}, and {} is none",

@@ -48,6 +48,10 @@ impl Hold {
     /// A new one, with the `lease` and the `note` that the call asks for.
     pub(super) fn of(operation: &Operation, call: &Arguments) -> Result<Hold, Refusal> {
         let lease_ms = call.seconds("lease")?.map(millis);
+        if operation.session.is_none() && lease_ms.is_none() {
+            let message = "a call without a session must say how long it may be held: nobody would see its caller die";
+            return Err(Refusal::new(Code::BadArguments, message));
+        }
         Ok(Hold {
             owner: owner(operation),
             depth: 1,

@@ -244,6 +244,24 @@ fn conditions_that_share_a_lock_wake_only_their_own() {
 }
 
 #[test]
+fn a_caller_whose_death_nobody_would_see_says_for_how_long() {
+    for method in ["acquire", "read", "write"] {
+        let kind = if method == "acquire" {
+            "lock"
+        } else {
+            "rwlock"
+        };
+        let mut bench = bench(kind, &[]);
+        assert_eq!(
+            code(bench.call_unary(true, call(method))),
+            Code::BadArguments
+        );
+        let granted = bench.call_unary(true, call(method).with("lease", 2));
+        granted.expect("it is free").expect("it ends by itself");
+    }
+}
+
+#[test]
 fn a_note_has_a_limit() {
     let mut bench = bench("lock", &[]);
     acquire(&mut bench, 1);
