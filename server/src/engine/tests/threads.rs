@@ -8,7 +8,7 @@ use crate::session::{Identity, Lane, Liveness, Session};
 use crate::store::{MemoryDisk, StoreMaker, StoreOptions};
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
-    Call, Code, Durability, LaneId, Owner, Received, Reply, Row, Target, Value,
+    Call, Code, Durability, Fence, LaneId, Owner, Received, Reply, Row, Target, Value,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,6 +78,9 @@ impl Wake for Unpark {
     }
 }
 
+/// A call that has no answer yet.
+type Sent = (Target, Call, Option<Duration>, Option<Fence>);
+
 /// A client on a thread of its own.
 pub(super) struct Client<'a> {
     server: &'a Server,
@@ -85,7 +88,9 @@ pub(super) struct Client<'a> {
     lane: LaneId,
     link: (Arc<Connection>, u32),
     next: u64,
-    unanswered: BTreeMap<u64, (Target, Call, Option<Duration>)>,
+    unanswered: BTreeMap<u64, Sent>,
+    /// Named with every call from now on.
+    pub(super) fence: Option<Fence>,
     answered: BTreeMap<u64, Reply>,
     waker: Waker,
 }
@@ -101,6 +106,7 @@ impl Client<'_> {
             link: (joined.connection, joined.incarnation),
             next: 1,
             unanswered: BTreeMap::new(),
+            fence: None,
             answered: BTreeMap::new(),
             waker: Waker::from(Arc::new(Unpark(thread::current()))),
         }
@@ -114,20 +120,20 @@ impl Client<'_> {
         let sequence = self.next;
         self.next += 1;
         self.unanswered
-            .insert(sequence, (target.clone(), call, timeout));
+            .insert(sequence, (target.clone(), call, timeout, self.fence));
         self.send(sequence);
         sequence
     }
 
     fn send(&self, sequence: u64) {
-        let (target, call, timeout) = self.unanswered[&sequence].clone();
+        let (target, call, timeout, fence) = self.unanswered[&sequence].clone();
         let received = Received {
             sequence,
             target,
             call,
             timeout,
             owner: Owner(0),
-            fence: None,
+            fence,
         };
         let origin = Origin::Lane(Arc::clone(&self.link.0));
         if let Some(_executing) = self.lane().decoder(self.link.1) {
@@ -385,7 +391,7 @@ fn a_resume_races_with_the_old_decoder() {
             client.next += 1;
             client
                 .unanswered
-                .insert(sequence, (target.clone(), plain("increment"), None));
+                .insert(sequence, (target.clone(), plain("increment"), None, None));
             send.send((client.link.clone(), sequence))
                 .expect("it listens");
             start.wait();

@@ -261,6 +261,25 @@ fn a_caller_whose_death_nobody_would_see_says_for_how_long() {
     }
 }
 
+/// An acquisition and a release write one each, and one more tells of a death.
+#[test]
+fn a_lock_writes_few_rows() {
+    for kind in ["lock", "rlock", "condition"] {
+        let mut bench = bench(kind, &[]);
+        let rows = |bench: &mut Bench, session, method: &str| {
+            let before = bench.log.len();
+            bench.call(session, true, call(method));
+            bench.log.len() - before
+        };
+        assert_eq!(rows(&mut bench, 1, "acquire"), 1);
+        assert_eq!(rows(&mut bench, 1, "release"), 1);
+        assert_eq!(rows(&mut bench, 1, "acquire"), 1);
+        bench.end_lease(1, Lapse::Died);
+        assert_eq!(rows(&mut bench, 2, "acquire"), 2);
+        assert_eq!(rows(&mut bench, 2, "wait"), 2);
+    }
+}
+
 #[test]
 fn a_note_has_a_limit() {
     let mut bench = bench("lock", &[]);
