@@ -1,6 +1,7 @@
 //! Counts from Rust. Start a server first: `commonhold serve`.
 
 use commonhold::{Client, Error};
+use std::time::Duration;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -22,6 +23,14 @@ async fn main() -> Result<(), Error> {
             error.is_retryable()
         );
     }
+    // A lock is held until its guard is dropped, or lost with its client; a fenced write is refused once it is lost.
+    let guard = ch
+        .lock("deploy")
+        .acquire()
+        .wait(Duration::from_secs(5))
+        .await?;
+    hits.fenced(&guard).set("/deployed", 1).await?;
+    guard.release().await?;
     ch.close().await;
     Ok(())
 }
