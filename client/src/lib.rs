@@ -47,8 +47,8 @@ pub use object::Object;
 pub use options::{Liveness, Options};
 pub use place::Place;
 pub use proxy::{
-    Acquire, Acquiring, Array, Barrier, Condition, Counter, Dict, Event, Guard, Holder, Increment,
-    Items, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit, RwLock, Scan, Semaphore,
-    Server, Set, Shared, Slice, Waiter, Who,
+    Acquire, Acquiring, Array, Barrier, Condition, Counter, Dead, Dict, Event, Guard, Holder,
+    Increment, Items, Job, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit, Queue, RwLock,
+    Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Who,
 };
 pub use stats::Stats;

@@ -155,6 +155,14 @@ impl<C: Caller> Object<C> {
         }
     }
 
+    /// Its identity, once a call has told it.
+    pub(crate) fn oid(&self) -> Option<Oid> {
+        match self.handle.target() {
+            Target::Oid(oid) => Some(oid),
+            Target::Open(_) => None,
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &str {
         &self.handle.open.kind

@@ -5,5 +5,6 @@ mod blocking;
 mod guards;
 mod locks;
 mod proxies;
+mod queues;
 mod resume;
 mod server;

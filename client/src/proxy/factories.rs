@@ -12,6 +12,14 @@ macro_rules! factories {
                 $crate::proxy::List::new(self.clone(), name)
             }
 
+            /// The queue of this name. Makes no call.
+            pub fn queue<T>(&self, name: &str) -> $crate::proxy::Queue<T, $client>
+            where
+                T: serde::Serialize + serde::de::DeserializeOwned + 'static,
+            {
+                $crate::proxy::Queue::new(self.clone(), name)
+            }
+
             /// The set of this name. Makes no call.
             pub fn set<T>(&self, name: &str) -> $crate::proxy::Set<T, $client>
             where

@@ -1,19 +1,15 @@
 //! A guard: a lock that is held, until the guard is dropped.
 
 use super::dict::call;
+use super::held::Held;
 use crate::caller::{self, Caller};
 use crate::error::{Error, Result};
-use crate::grants::Grant;
 use crate::object::Object;
-use crate::session::Session;
 use crate::{Answer, Client, blocking};
 use commonhold_proto::{Call, Code, Fence, Oid, Reply, Revision, Value};
 use serde::Deserialize;
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// A lock that is held. Dropped, it is given back, as soon as the connection allows.
@@ -28,13 +24,6 @@ pub struct Guard<C: Caller> {
     granted: Granted,
 }
 
-/// A grant, and the session that may lose it.
-struct Held {
-    session: Arc<Session>,
-    fence: Fence,
-    grant: Arc<Grant>,
-}
-
 /// What the server says of a grant.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Granted {
@@ -47,36 +36,19 @@ pub(super) struct Granted {
     notified: bool,
 }
 
-impl Held {
-    fn of(client: &impl Caller, granted: &Granted) -> Held {
-        let session = client.ties().0;
-        let fence = Fence {
-            lock: Oid(granted.lock),
-            token: Revision(granted.token),
-        };
-        let grant = session.grants.hold(fence);
-        Held {
-            session,
-            fence,
-            grant,
+impl Granted {
+    fn fence(&self) -> Fence {
+        Fence {
+            lock: Oid(self.lock),
+            token: Revision(self.token),
         }
-    }
-
-    fn is_lost(&self) -> bool {
-        self.grant.is_lost() || self.session.grants.is_in_doubt()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.session.grants.give_back(self.fence);
     }
 }
 
 impl<C: Caller> Guard<C> {
     pub(super) fn new(object: &Object<C>, granted: Granted) -> Guard<C> {
         Guard {
-            held: Some(Held::of(object.client(), &granted)),
+            held: Some(Held::new(object.client(), granted.fence())),
             // Never again by name: that may be another lock by then.
             object: object.pinned(),
             granted,
@@ -100,10 +72,7 @@ impl<C: Caller> Guard<C> {
 
     /// What a write names to be carried out only while this grant holds.
     pub fn fence(&self) -> Fence {
-        Fence {
-            lock: Oid(self.granted.lock),
-            token: self.token(),
-        }
+        self.granted.fence()
     }
 
     /// Was it lost, as far as is known now? A client with a heartbeat also says so once the server has not answered it for
@@ -164,7 +133,7 @@ impl<C: Caller> Guard<C> {
         }
         let refused = |error: &Error| error.code().is_some_and(|code| code != Code::LockLost);
         if result.as_ref().map_or_else(refused, |_| true) {
-            self.held = Some(Held::of(self.object.client(), &self.granted));
+            self.held = Some(Held::new(self.object.client(), self.fence()));
         }
         result.map(|granted| granted.notified)
     }
@@ -176,20 +145,8 @@ impl Guard<Client> {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn lost(&self) {
-        while let Some(held) = self.held.as_ref().filter(|held| !held.is_lost()) {
-            let lost = poll_fn(|cx| {
-                held.grant.watch(cx.waker());
-                if held.grant.is_lost() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
-            match held.session.grants.trusted_until() {
-                // Whether it was lost or the time is over is looked at again: the time may have been prolonged.
-                Some(until) => drop(tokio::time::timeout_at(until.into(), lost).await),
-                None => lost.await,
-            }
+        if let Some(held) = &self.held {
+            held.lost().await;
         }
     }
 }
