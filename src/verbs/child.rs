@@ -9,8 +9,9 @@ use std::future::Future;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _, parent_id};
 use std::pin::pin;
-use std::process::{self, ExitStatus};
+use std::process::{self, ExitStatus, Stdio};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -67,12 +68,22 @@ pub(super) fn name(command: &[OsString]) -> String {
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Runs a program with more in its environment, until it ends or `lost` does: then it gets SIGTERM, and SIGKILL 5 s
+/// Waits for what a verb does on a runtime of its own.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::system("cannot start", &error))?;
+    runtime.block_on(work)
+}
+
+/// Runs a program with more in its environment, and `input` on its stdin if that is given, until it ends or `lost` does: then it gets SIGTERM, and SIGKILL 5 s
 /// later. Signals that would end this process go to it instead,
 /// and it is killed if this process is.
 pub(super) async fn run(
     command: &[OsString],
     environment: &[(&str, String)],
+    input: Option<Vec<u8>>,
     lost: impl Future<Output = ()>,
 ) -> Result<Ended, Failure> {
     // Before the program runs: no signal is missed.
@@ -85,9 +96,18 @@ pub(super) async fn run(
         .args(["tied", &process::id().to_string(), "--"])
         .args(command)
         .envs(environment)
+        .stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::inherit()
+        })
         .kill_on_drop(true)
         .spawn()
         .map_err(starting)?;
+    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        // A command need not read all of it.
+        tokio::spawn(async move { stdin.write_all(&input).await });
+    }
     let mut lost = pin!(lost);
     loop {
         tokio::select! {

@@ -68,7 +68,8 @@ impl Connection {
         let answer = object.call_within(call, self.timeout);
         answer.map_err(|error| {
             // Who runs out of time at a barrier breaks it, and is told that it is broken.
-            let broken = error.code() == Some(Code::Broken);
+            // A queue says what it lacks.
+            let broken = matches!(error.code(), Some(Code::Broken | Code::Empty | Code::Full));
             let failure = failure(error, &self.key);
             match self.timeout {
                 Some(timeout) if broken && begun.elapsed() >= timeout => {

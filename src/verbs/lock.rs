@@ -59,11 +59,7 @@ struct Run {
 
 impl Run {
     fn run(&self, reach: &Reach) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::system("cannot start", &error))?;
-        match runtime.block_on(self.hold(reach))? {
+        match child::block_on(self.hold(reach))? {
             Ended::Itself(0) => Ok(()),
             Ended::Itself(code) => Err(Failure::silent(Exit::Child(code))),
             Ended::Stopped => Err(Failure::new(
@@ -98,7 +94,7 @@ impl Run {
             ("COMMONHOLD_LOCK_OID", guard.fence().lock.to_string()),
             ("COMMONHOLD_LOCK_TOKEN", guard.token().to_string()),
         ];
-        let ended = child::run(&self.command, &environment, guard.lost()).await;
+        let ended = child::run(&self.command, &environment, None, guard.lost()).await;
         if matches!(ended, Ok(Ended::Itself(_))) {
             // What it did is done: that the lock was lost in this last moment changes nothing.
             let _ = guard.release().await;

@@ -8,6 +8,7 @@ mod input;
 mod lock;
 mod objects;
 mod output;
+mod queue;
 mod server;
 mod who;
 
@@ -32,6 +33,7 @@ pub(crate) enum Verb {
     Ls(objects::Ls),
     Describe(objects::Describe),
     Rm(objects::Rm),
+    Queue(queue::Queue),
     Lock(lock::Lock),
     Who(who::Who),
     Status(server::Status),
@@ -54,6 +56,7 @@ impl Verb {
             Verb::Ls(verb) => verb.run(&connect()?),
             Verb::Describe(verb) => verb.run(connect),
             Verb::Rm(verb) => verb.run(&connect()?),
+            Verb::Queue(verb) => verb.run(reach),
             Verb::Lock(verb) => verb.run(reach),
             Verb::Who(verb) => verb.run(&connect()?),
             Verb::Status(verb) => verb.run(&connect()?),

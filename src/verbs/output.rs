@@ -52,7 +52,8 @@ impl Output {
     }
 }
 
-fn render(value: &Value, format: Format) -> Vec<u8> {
+/// A value in a format.
+pub(super) fn render(value: &Value, format: Format) -> Vec<u8> {
     let bytes = match (value, format) {
         (Value::Bytes(bytes), Format::Raw) => return bytes.to_vec(),
         (Value::Text(text), Format::Raw | Format::Text) => text.clone().into_bytes(),

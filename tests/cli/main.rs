@@ -2,5 +2,6 @@
 
 mod home;
 mod locks;
+mod queues;
 mod serve;
 mod verbs;
