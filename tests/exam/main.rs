@@ -13,5 +13,6 @@ mod exactly_once;
 mod histories;
 mod kill_ledger;
 mod limits;
+mod locks;
 mod races;
 mod syncs;

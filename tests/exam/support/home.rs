@@ -16,6 +16,9 @@ use tempfile::TempDir;
 pub(crate) struct Home {
     folder: TempDir,
     key: AuthKey,
+    /// Of its servers.
+    grace: Duration,
+    term: Duration,
 }
 
 /// A server's process. Dropped, it is killed.
@@ -33,12 +36,20 @@ pub(crate) struct Serving {
 }
 
 impl Home {
+    /// Grace and term are long: what breaks a barrier in an exam is the exam, not a machine that is busy.
     pub(crate) fn new() -> Home {
+        Home::with_times(Duration::from_secs(30), Duration::from_mins(1))
+    }
+
+    /// One whose servers give up clients after these.
+    pub(crate) fn with_times(grace: Duration, term: Duration) -> Home {
         let folder = TempDir::new().expect("a folder");
         let key = keyfile::read_or_create(&folder.path().join("key")).expect("a key");
         Home {
             folder,
             key: key.key,
+            grace,
+            term,
         }
     }
 
@@ -77,8 +88,6 @@ impl Home {
     }
 
     /// The command that serves here, with its output for this process to read.
-    ///
-    /// Grace and term are long: what breaks a barrier in an exam is the exam, not a machine that is busy.
     pub(crate) fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_commonhold"));
         self.arrange(&mut command, flags);
@@ -93,7 +102,8 @@ impl Home {
             .env("COMMONHOLD_LOG", log_level())
             .current_dir(self.path())
             .args(["serve", "--log-format", "json"])
-            .args(["--grace", "30s", "--term", "60s"])
+            .args(["--grace", &format!("{}ms", self.grace.as_millis())])
+            .args(["--term", &format!("{}ms", self.term.as_millis())])
             .arg("--data")
             .arg(self.data())
             .arg("--key-file")

@@ -2,6 +2,7 @@
 
 mod bout;
 mod home;
+mod notes;
 mod proxy;
 mod random;
 mod raw;
@@ -11,12 +12,13 @@ mod worker;
 
 pub(crate) use bout::{Bout, Plan};
 pub(crate) use home::{Home, Serving, numbers_of};
+pub(crate) use notes::Notes;
 pub(crate) use proxy::{Cuts, Proxy};
 pub(crate) use random::Random;
 pub(crate) use raw::{Ended, Lane, Raw, framed};
 pub(crate) use report::Report;
 pub(crate) use tally::{Counts, Slot, Tally};
-pub(crate) use worker::{Answer, Job, Passage, Task, Worker};
+pub(crate) use worker::{Answer, Job, Passage, Task, Worker, nanoseconds};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;

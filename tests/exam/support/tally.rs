@@ -93,11 +93,16 @@ impl Slot {
         }
     }
 
-    /// Begins an operation; false if there are to be no more.
-    pub(crate) fn begin(&mut self) -> bool {
+    /// Are there to be no more operations?
+    pub(crate) fn is_over(&self) -> bool {
         let mut end = [0; 8];
         self.file.read_exact_at(&mut end, 0).expect("the tally");
-        if self.counts.begun >= u64::from_le_bytes(end) {
+        self.counts.begun >= u64::from_le_bytes(end)
+    }
+
+    /// Begins an operation; false if there are to be no more.
+    pub(crate) fn begin(&mut self) -> bool {
+        if self.is_over() {
             return false;
         }
         self.counts.begun += 1;

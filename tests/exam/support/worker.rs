@@ -1,6 +1,7 @@
 //! Client processes: this program again, told by a socket what to do.
 
 use super::Slot;
+use crate::locks::Part;
 use commonhold::blocking::Client;
 use commonhold::{Call, Error, Object, Options};
 use rustix::time::{ClockId, clock_gettime};
@@ -42,6 +43,8 @@ pub(crate) enum Task {
     PingPong,
     /// Waits once at the barrier of this name for so many parties.
     Arrive(String, u32),
+    /// What it does with locks.
+    Lock(Part),
 }
 
 /// What a worker has done.
@@ -163,12 +166,24 @@ fn work(control: &Path) {
 }
 
 impl Job {
-    fn run(&self) -> Result<Answer, Error> {
+    /// How its process connects.
+    pub(crate) fn options(&self) -> Options {
         let options = Options::new().url(&self.url).key_file(&self.key_file);
-        let ch = options
-            .connect_for(Duration::from_secs(30))
-            .connect_blocking()?;
-        let mut slot = Slot::open(&self.tally, self.slot);
+        options.connect_for(Duration::from_secs(30))
+    }
+
+    /// Where it notes how far it came.
+    pub(crate) fn slot(&self) -> Slot {
+        Slot::open(&self.tally, self.slot)
+    }
+
+    fn run(&self) -> Result<Answer, Error> {
+        if let Task::Lock(part) = &self.task {
+            // It connects by itself.
+            return part.play(self);
+        }
+        let ch = self.options().connect_blocking()?;
+        let mut slot = self.slot();
         match &self.task {
             Task::Increment => {
                 let counts = ch.dict::<String, i64>("counts");
@@ -186,6 +201,7 @@ impl Job {
                 ch.barrier(name, *parties).wait(None)?;
                 Ok(Answer::Numbers(Vec::new()))
             }
+            Task::Lock(part) => part.play(self),
         }
     }
 }
@@ -285,7 +301,7 @@ fn between(begun: u64, ended: u64) -> Passage {
 }
 
 /// The machine's monotonic clock, which all processes share.
-fn nanoseconds() -> u64 {
+pub(crate) fn nanoseconds() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let part = |number: i64| u64::try_from(number).expect("time is positive");
     part(now.tv_sec) * 1_000_000_000 + part(now.tv_nsec)
