@@ -1,9 +1,10 @@
 //! Client processes: this program again, told by a socket what to do.
 
-use super::Slot;
+use super::{Slot, eventually};
 use crate::locks::Part;
 use commonhold::blocking::Client;
 use commonhold::{Call, Error, Object, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -126,6 +127,32 @@ impl Worker {
         // It can only have ended by itself.
         let _ = self.child.kill();
         self.child.wait().expect("it ends");
+    }
+
+    /// SIGSTOP. No thread of the process runs when this returns.
+    pub(crate) fn stop(&self) {
+        kill_process(self.process(), Signal::STOP).expect("it runs");
+        let stands_still = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
+            let mut threads = threads.expect("it runs");
+            threads.all(|thread| {
+                let stat =
+                    thread.and_then(|thread| std::fs::read_to_string(thread.path().join("stat")));
+                // A thread that is gone runs no more.
+                stat.map_or(true, |stat| stat.contains(") T "))
+            })
+        };
+        eventually("a process stops", Duration::from_mins(1), stands_still);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self) {
+        kill_process(self.process(), Signal::CONT).expect("it is there");
+    }
+
+    fn process(&self) -> Pid {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        pid.expect("a process has a number")
     }
 
     /// Waits for the end of the job.
