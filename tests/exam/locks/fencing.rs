@@ -5,7 +5,7 @@
 //! the first go on. A write that was begun after the next grant must be refused. Every write has a key of its own, so the
 //! dict itself keeps the order in which writes were carried out: the tokens in it never go down.
 
-use super::Part;
+use super::{Part, run_async};
 use crate::support::{
     Answer, Home, Job, Notes, Random, Report, Serving, Slot, Tally, Task, Worker, alone, counts,
     eventually, nanoseconds,
@@ -58,12 +58,7 @@ impl Reign {
 
 impl Writer {
     pub(super) fn play(self, job: &Job) -> Result<Answer, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(self.reign_again_and_again(job))?;
-        Ok(Answer::Numbers(Vec::new()))
+        run_async(self.reign_again_and_again(job))
     }
 
     async fn reign_again_and_again(self, job: &Job) -> Result<(), Error> {

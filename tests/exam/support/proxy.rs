@@ -6,9 +6,10 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How many times the server must have spoken on a connection before a cut counts as one between a call and its reply:
@@ -38,6 +39,11 @@ struct State {
     one_in: AtomicU64,
     before_reply: AtomicU64,
     elsewhere: AtomicU64,
+    /// Nobody gets through.
+    shut: AtomicBool,
+    /// Nothing is passed on.
+    stalled: AtomicBool,
+    links: Mutex<Vec<Weak<Link>>>,
 }
 
 /// Two sockets, and what is to become of them.
@@ -73,6 +79,9 @@ impl Proxy {
             one_in: AtomicU64::new(0),
             before_reply: AtomicU64::new(0),
             elsewhere: AtomicU64::new(0),
+            shut: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            links: Mutex::default(),
         });
         let unix = UnixListener::bind(folder.path().join("socket")).expect("a socket");
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -112,6 +121,23 @@ impl Proxy {
         self.state.one_in.store(many, Ordering::Relaxed);
     }
 
+    /// Cuts all connections and lets none be made, until it is opened again.
+    pub(crate) fn shut(&self, shut: bool) {
+        self.state.shut.store(shut, Ordering::SeqCst);
+        if shut {
+            for link in self.state.links.lock().drain(..) {
+                if let Some(link) = link.upgrade() {
+                    link.shut_down();
+                }
+            }
+        }
+    }
+
+    /// Keeps all connections and passes nothing on, until it is told otherwise: then all of it.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.state.stalled.store(stalled, Ordering::SeqCst);
+    }
+
     pub(crate) fn cuts(&self) -> Cuts {
         Cuts {
             before_reply: self.state.before_reply.load(Ordering::Relaxed),
@@ -132,6 +158,15 @@ impl State {
             fate: Mutex::new(Fate::Lives),
             spoken: AtomicU64::new(0),
         });
+        {
+            // Whoever shuts takes the list after saying so.
+            let mut links = self.links.lock();
+            if self.shut.load(Ordering::SeqCst) {
+                return;
+            }
+            links.retain(|link| link.strong_count() > 0);
+            links.push(Arc::downgrade(&link));
+        }
         for upward in [true, false] {
             let (state, link) = (Arc::clone(self), Arc::clone(&link));
             thread::spawn(move || {
@@ -141,8 +176,7 @@ impl State {
                 } else {
                     state.pass_down(&link)
                 };
-                link.client.shut_down();
-                link.server.shut_down();
+                link.shut_down();
             });
         }
     }
@@ -154,6 +188,7 @@ impl State {
             if read == 0 {
                 return Ok(());
             }
+            self.wait_for_passage();
             let one_in = self.one_in.load(Ordering::Relaxed);
             if one_in == 0 || !self.random.once_in(one_in) {
                 link.server.write(&bytes[..read])?;
@@ -182,6 +217,7 @@ impl State {
             if read == 0 {
                 return Ok(());
             }
+            self.wait_for_passage();
             link.spoken.fetch_add(1, Ordering::Relaxed);
             let fate = *link.fate.lock();
             match fate {
@@ -195,6 +231,12 @@ impl State {
         }
     }
 
+    fn wait_for_passage(&self) {
+        while self.stalled.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "it ends the passing of bytes")]
     fn cut(&self, link: &Link, before_reply: bool) -> io::Result<()> {
         let greeted = link.spoken.load(Ordering::Relaxed) > GREETINGS;
@@ -205,6 +247,13 @@ impl State {
         };
         count.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl Link {
+    fn shut_down(&self) {
+        self.client.shut_down();
+        self.server.shut_down();
     }
 }
 
