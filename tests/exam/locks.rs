@@ -2,7 +2,9 @@
 
 mod beliefs;
 mod fencing;
+mod line;
 mod release;
+mod section;
 
 use crate::support::{Answer, Job};
 use commonhold::Error;
@@ -17,6 +19,10 @@ pub(crate) enum Part {
     Believe(beliefs::Believer),
     /// Takes the lock "gpu" in turn with others and writes until it is superseded, until the tally says stop.
     Write(fencing::Writer),
+    /// Goes into a section and out of it, until the tally says stop.
+    Enter(section::Section),
+    /// Takes a lock and gives it back, until the tally says stop.
+    StandInLine(line::Line),
 }
 
 /// Runs a part of an async client on a runtime of one thread.
@@ -33,6 +39,8 @@ impl Part {
             Part::Hold(holder) => holder.play(job),
             Part::Believe(believer) => believer.play(job),
             Part::Write(writer) => writer.play(job),
+            Part::Enter(section) => section.play(job),
+            Part::StandInLine(line) => line.play(job),
         }
     }
 }
