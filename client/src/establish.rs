@@ -7,7 +7,7 @@ use crate::options::Liveness;
 use crate::session::{Membership, Seat, Session};
 use crate::shared::SharedLane;
 use commonhold_proto::login::{ClientLogin, KeyCache, LoginError, Token};
-use commonhold_proto::{Fence, PROTOCOL_MAJOR, PROTOCOL_MINOR, wire};
+use commonhold_proto::{Fence, PROTOCOL_MAJOR, PROTOCOL_MINOR, Revision, wire};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ pub(crate) async fn establish<N: Net>(
                 "the server does not know the session any more",
                 Happened::Unknown,
             ));
-            session.lease_lost();
+            session.forgotten();
         }
         let hello = hello(session, lane, &mut member, *seat);
         let mut channel = wire.open("Session", Some(&token)).await.map_err(failed)?;
@@ -91,8 +91,10 @@ pub(crate) async fn establish<N: Net>(
                     lane: welcome.lane,
                 });
                 if welcome.lease_lost {
-                    session.lease_lost();
+                    session.lease_lost(Revision(welcome.lost_until));
                 }
+                // Its number is a revision: what was granted before was granted to another.
+                session.grants.lose_until(Revision(welcome.session));
                 for lost in &welcome.lost {
                     session.grants.lose(Fence::from_wire(*lost));
                 }

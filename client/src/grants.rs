@@ -1,12 +1,13 @@
 //! What a session believes that it holds.
 //!
-//! The server tells of grants that are lost: singly in a frame or a welcome, all at once when the lease was lost. A session
+//! The server tells of grants that are lost: singly in a frame or a welcome, all at once when the lease was lost, by the
+//! revision up to which none holds: a grant may be in a reply that comes, or is taken, only after that. A session
 //! with a heartbeat also counts down by itself: it believes in its grants until the time at which it sent its last
 //! answered frame, plus the grace, less a tenth for clocks that run apart. The server ends no lease sooner, so there is
 //! no time at which two clients both believe that they hold a lock.
 
 use crate::options::Liveness;
-use commonhold_proto::Fence;
+use commonhold_proto::{Fence, Revision};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(crate) struct Grants {
 struct State {
     held: HashMap<Fence, Arc<Grant>>,
     recent: VecDeque<Fence>,
+    /// Up to here every grant is lost, also one whose reply is yet to come or to be taken.
+    lost_until: Revision,
     /// Until when the server keeps what the session holds; `None` before the first answer.
     trusted_until: Option<Instant>,
 }
@@ -70,7 +73,7 @@ impl Grants {
     pub(crate) fn hold(&self, fence: Fence) -> Arc<Grant> {
         let mut state = self.state.lock();
         let grant = Arc::clone(state.held.entry(fence).or_default());
-        if state.recent.contains(&fence) {
+        if fence.token <= state.lost_until || state.recent.contains(&fence) {
             grant.lose();
         }
         grant
@@ -100,6 +103,19 @@ impl Grants {
         held.values().for_each(|grant| grant.lose());
     }
 
+    /// The server says that every grant up to this one is lost.
+    pub(crate) fn lose_until(&self, until: Revision) {
+        let mut state = self.state.lock();
+        state.lost_until = state.lost_until.max(until);
+        state.held.retain(|fence, grant| {
+            let keeps = fence.token > until;
+            if !keeps {
+                grant.lose();
+            }
+            keeps
+        });
+    }
+
     /// The server answered a frame that was sent then: it keeps the lease for the grace, at least.
     pub(crate) fn trust(&self, sent: Instant, grace: Duration) {
         let until = sent + grace * 9 / 10;
@@ -125,7 +141,7 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use commonhold_proto::{Oid, Revision};
+    use commonhold_proto::Oid;
 
     fn fence(token: u64) -> Fence {
         Fence {
@@ -151,6 +167,19 @@ mod tests {
         grants.lose(fence(1));
         assert!(grants.hold(fence(1)).is_lost());
         assert!(!grants.hold(fence(2)).is_lost());
+    }
+
+    #[test]
+    fn what_was_granted_before_a_loss_of_everything_is_lost() {
+        let grants = Grants::new(Liveness::Connection);
+        let (before, after) = (grants.hold(fence(7)), grants.hold(fence(9)));
+        grants.lose_until(Revision(8));
+        assert!(before.is_lost() && !after.is_lost());
+        // Told late, and again.
+        assert!(grants.hold(fence(8)).is_lost());
+        assert!(!grants.hold(fence(9)).is_lost());
+        grants.lose_until(Revision(1));
+        assert!(grants.hold(fence(8)).is_lost());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::grants::Grants;
 use crate::options::{Liveness, Options};
 use crate::place::Place;
 use commonhold_proto::login::{AuthKey, Token};
-use commonhold_proto::{Owner, wire};
+use commonhold_proto::{Owner, Revision, wire};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -109,7 +109,14 @@ impl Session {
         self.lanes.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    pub(crate) fn lease_lost(&self) {
+    /// What was granted up to this revision is lost.
+    pub(crate) fn lease_lost(&self, until: Revision) {
+        self.lease_losses.fetch_add(1, Ordering::AcqRel);
+        self.grants.lose_until(until);
+    }
+
+    /// The server does not know the session any more.
+    pub(crate) fn forgotten(&self) {
         self.lease_losses.fetch_add(1, Ordering::AcqRel);
         self.grants.lose_all();
     }

@@ -212,6 +212,7 @@ fn frames() {
         value_bytes_max: 64 << 20,
         boot: 500,
         lost: Vec::new(),
+        lost_until: 0,
     };
     check(
         "frames-1.txt",

@@ -1,9 +1,12 @@
 //! Locks, their guards and conditions, from both clients.
 
-use crate::server::{TestServer, eventually};
+use crate::server::{Cutter, TestServer, eventually};
 use commonhold::{Code, Condition, Guard, OnEnd, Result};
 use commonhold_server::Limits;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -148,6 +151,73 @@ async fn a_heartbeat_stops_believing_before_the_server_lets_go() -> Result<()> {
     assert!(guard.is_lost());
     assert!(cut.elapsed() < grace, "{:?}", cut.elapsed());
     Ok(())
+}
+
+/// The reply of a grant was lost on its way, and the lease after it. What is told in its place is no grant.
+#[tokio::test]
+async fn a_grant_that_is_told_after_the_lease_was_lost_is_not_believed() -> Result<()> {
+    let server = TestServer::with(Limits {
+        grace: SECOND / 5,
+        ..Limits::default()
+    });
+    let cutter = Cutter::before(&server);
+    let other = server.options().connect().await?;
+    let ch = server.options_at(&cutter.socket()).connect().await?;
+    let first = other.lock("gpu").acquire().await?;
+    let waiting = tokio::spawn({
+        let lock = ch.lock("gpu");
+        async move { lock.acquire().await }
+    });
+    while other.server().who("gpu").await?.waiting_count == 0 {}
+    cutter.silence(true);
+    first.release().await?;
+    while other.server().who("gpu").await?.holders.is_empty() {}
+    cutter.cut();
+    // Granted once the lease of the first is lost.
+    let next = other.lock("gpu").acquire().wait(10 * SECOND).await?;
+    assert!(next.previous_owner_died());
+    cutter.silence(false);
+    let guard = waiting.await.expect("no panic")?;
+    assert!(guard.token() < next.token());
+    assert!(guard.is_lost(), "another holds it");
+    assert!(!next.is_lost());
+    Ok(())
+}
+
+/// A grant may wait for its caller to look at it; what comes in between counts.
+#[tokio::test]
+async fn a_grant_that_is_taken_after_the_lease_was_lost_is_lost() -> Result<()> {
+    let server = TestServer::with(Limits {
+        grace: SECOND / 5,
+        ..Limits::default()
+    });
+    let cutter = Cutter::before(&server);
+    let other = server.options().connect().await?;
+    let ch = server.options_at(&cutter.socket()).connect().await?;
+    assert!(!other.lock("gpu").locked().await?);
+    let mut acquire = ch.lock("gpu").acquire().into_future();
+    assert!(poll_once(&mut acquire).await.is_none());
+    while other.server().who("gpu").await?.holders.is_empty() {}
+    // The reply came before this one.
+    ch.server().ping().await?;
+    cutter.silence(true);
+    cutter.cut();
+    let next = other.lock("gpu").acquire().wait(10 * SECOND).await?;
+    cutter.silence(false);
+    ch.server().ping().await?;
+    let guard = acquire.await?;
+    assert!(guard.is_lost(), "another holds it");
+    assert!(!next.is_lost());
+    Ok(())
+}
+
+/// Looks once whether something is there.
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 #[tokio::test]

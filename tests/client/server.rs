@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -113,6 +113,7 @@ struct CutterState {
     every: AtomicU64,
     passed: AtomicU64,
     cuts: AtomicU64,
+    silent: AtomicBool,
 }
 
 impl Cutter {
@@ -123,7 +124,10 @@ impl Cutter {
         let (target, passing) = (server.socket(), Arc::clone(&state));
         thread::spawn(move || {
             while let Ok((client, _)) = listener.accept() {
-                if let Ok(server) = UnixStream::connect(&target) {
+                let silent = passing.silent.load(Ordering::SeqCst);
+                if let Ok(server) = UnixStream::connect(&target)
+                    && !silent
+                {
                     passing.pass(client, server);
                 }
             }
@@ -140,6 +144,11 @@ impl Cutter {
         self.state.cut();
     }
 
+    /// From now on nothing that the server says arrives, and nobody can connect; or both again.
+    pub(crate) fn silence(&self, silent: bool) {
+        self.state.silent.store(silent, Ordering::SeqCst);
+    }
+
     /// Breaks every connection each time so many bytes have passed.
     pub(crate) fn cut_every(&self, bytes: u64) {
         self.state.every.store(bytes, Ordering::Relaxed);
@@ -154,22 +163,26 @@ impl CutterState {
     fn pass(self: &Arc<Self>, client: UnixStream, server: UnixStream) {
         let copy = |stream: &UnixStream| stream.try_clone().expect("a descriptor");
         self.open.lock().extend([copy(&client), copy(&server)]);
-        for (from, to) in [(copy(&client), copy(&server)), (server, client)] {
+        let up = (copy(&client), copy(&server), false);
+        for (from, to, down) in [up, (server, client, true)] {
             let state = Arc::clone(self);
             thread::spawn(move || {
-                let _ = state.copy(&from, &to);
+                let _ = state.copy(&from, &to, down);
                 let _ = from.shutdown(Shutdown::Both);
                 let _ = to.shutdown(Shutdown::Both);
             });
         }
     }
 
-    fn copy(&self, mut from: &UnixStream, mut to: &UnixStream) -> io::Result<()> {
+    fn copy(&self, mut from: &UnixStream, mut to: &UnixStream, down: bool) -> io::Result<()> {
         let mut bytes = [0; 4096];
         loop {
             let read = from.read(&mut bytes)?;
             if read == 0 {
                 return Ok(());
+            }
+            if down && self.silent.load(Ordering::SeqCst) {
+                continue;
             }
             let every = self.every.load(Ordering::Relaxed);
             let passed = self.passed.fetch_add(read as u64, Ordering::Relaxed) + read as u64;

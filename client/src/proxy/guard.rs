@@ -77,6 +77,9 @@ impl<C: Caller> Guard<C> {
 
     /// Was it lost, as far as is known now? A client with a heartbeat also says so once the server has not answered it for
     /// so long that the lock may have gone to another.
+    ///
+    /// A process may stand still between this answer and what it does on it, for however long: only a
+    /// [fence](Object::fenced) keeps it from writing then.
     pub fn is_lost(&self) -> bool {
         self.held.as_ref().is_none_or(Held::is_lost)
     }

@@ -29,8 +29,9 @@ const LATE_TICK: Duration = Duration::from_millis(250);
 pub(crate) struct Joined {
     pub(crate) connection: Arc<Connection>,
     pub(crate) incarnation: u32,
-    /// What the session held is gone, and this is how its client learns it.
-    pub(crate) lease_lost: bool,
+    /// What the session held is gone, and this is how its client learns it: no grant up to this revision holds. One may
+    /// be in a reply that the client has yet to hear, or hears again.
+    pub(crate) lease_lost: Option<Revision>,
     /// The welcome leaves once this is durable.
     pub(crate) gate: Revision,
 }
@@ -94,6 +95,8 @@ impl Engine {
             // Not taken: the welcome may be lost on its way.
             (session.renew(), presence.lease_lost)
         };
+        // A revision of now is above every grant of the lease that has ended.
+        let lease_lost = lease_lost.then(|| self.log.unlogged());
         if session.liveness == Liveness::Heartbeat {
             self.timers.add(
                 self.clock.monotonic() + self.limits.term,
@@ -105,7 +108,7 @@ impl Engine {
             connection: Arc::new(Connection {
                 lane,
                 lease,
-                tells: AtomicBool::new(lease_lost),
+                tells: AtomicBool::new(lease_lost.is_some()),
             }),
             incarnation,
             lease_lost,

@@ -155,7 +155,7 @@ pub(crate) async fn open(
         credits: CREDITS,
         grace_ms: millis(limits.grace),
         term_ms: millis(limits.term),
-        lease_lost: joint.joined.lease_lost,
+        lease_lost: joint.joined.lease_lost.is_some(),
         value_bytes_max: limits.value_bytes_max as u64,
         boot: front.boot,
         lost: joint
@@ -164,6 +164,7 @@ pub(crate) async fn open(
             .into_iter()
             .map(Fence::to_wire)
             .collect(),
+        lost_until: joint.joined.lease_lost.map_or(0, |until| until.0),
     };
     let origin = Origin::Lane(Arc::clone(&joint.joined.connection));
     Ok(LaneStream {

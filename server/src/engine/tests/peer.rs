@@ -117,7 +117,7 @@ impl Peer {
                 .engine
                 .disconnected(&session, &before.connection.lane, before.incarnation);
         }
-        self.lease_lost |= joined.lease_lost;
+        self.lease_lost |= joined.lease_lost.is_some();
         self.parked.clear();
         self.parts.clear();
         self.link = Some(Link {
