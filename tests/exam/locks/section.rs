@@ -15,6 +15,8 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 
 const WORKERS: usize = 8;
+/// What is called within a section.
+const CALLS: usize = 3;
 /// One in so many turns at an rwlock writes.
 const WRITES_ONE_IN: u64 = 4;
 /// What a [`Passage`] has for its place.
@@ -66,9 +68,11 @@ fn hold(ch: &Client, slot: &mut Slot, number: &Number, place: u64) -> Result<Pas
     let begun = nanoseconds();
     slot.go_on(ch.stats());
     let found = number.read();
-    // For as long as a call takes: whoever else is here has his chance to read the same.
-    ch.server().ping()?;
-    slot.go_on(ch.stats());
+    // For as long as calls take: whoever else is here has his chance to read the same.
+    for _ in 0..CALLS {
+        ch.server().ping()?;
+        slot.go_on(ch.stats());
+    }
     if place == WRITES {
         number.write(found + 1);
     } else {
