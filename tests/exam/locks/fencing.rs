@@ -4,135 +4,30 @@
 //! it. The exam stops the holder in the middle of a write, waits until another holds the lock and has written, and lets
 //! the first go on. A write that was begun after the next grant must be refused. Every write has a key of its own, so the
 //! dict itself keeps the order in which writes were carried out: the tokens in it never go down.
+//!
+//! A holder that is killed needs no fence: of what it had sent nothing is carried out after the next grant.
 
-use super::{Part, run_async};
+mod writer;
+
+use super::Part;
 use crate::support::{
-    Answer, Home, Job, Notes, Random, Report, Serving, Slot, Tally, Task, Worker, alone, counts,
-    eventually, nanoseconds,
+    Home, Job, Notes, Random, Report, Serving, Tally, Task, Worker, alone, counts, eventually,
 };
-use commonhold::{Client, Code, Dict, Error, Guard, Happened};
-use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
+pub(crate) use writer::Writer;
+use writer::{Reign, STALE_WRITES};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_millis(500);
 const TERM: Duration = Duration::from_secs(1);
 const WORKERS: usize = 3;
-/// How often a holder that lost the lock goes on to write.
-const STALE_WRITES: u64 = 20;
-
-/// How a process writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Writer {
-    /// To a dict that the lock guards, and to one that it does not, both times naming its grant.
-    Fenced,
-    /// The fault that the exam must find: to the second alone, naming nothing.
-    Careless,
-}
-
-/// What a process notes of one grant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Reign {
-    token: u64,
-    granted: u64,
-    /// When its last write that was carried out was begun; 0 if none was.
-    wrote: u64,
-    /// Writes since the lock was lost, as far as the process knew.
-    stale: u64,
-}
-
-impl Reign {
-    fn row(self) -> [u64; 4] {
-        [self.token, self.granted, self.wrote, self.stale]
-    }
-
-    fn of([token, granted, wrote, stale]: [u64; 4]) -> Reign {
-        Reign {
-            token,
-            granted,
-            wrote,
-            stale,
-        }
-    }
-}
-
-impl Writer {
-    pub(super) fn play(self, job: &Job) -> Result<Answer, Error> {
-        run_async(self.reign_again_and_again(job))
-    }
-
-    async fn reign_again_and_again(self, job: &Job) -> Result<(), Error> {
-        let ch = job.options().connect().await?;
-        let mut notes = Notes::create(&job.tally, job.slot);
-        let mut slot = job.slot();
-        while !slot.is_over() {
-            let guard = ch.lock("gpu").acquire().await?;
-            self.reign(&ch, &guard, &mut notes, &mut slot).await?;
-            // It may be lost.
-            drop(guard);
-        }
-        ch.close().await;
-        Ok(())
-    }
-
-    /// Writes until it was refused often enough, or the tally says stop.
-    async fn reign(
-        self,
-        ch: &Client,
-        guard: &Guard<Client>,
-        notes: &mut Notes,
-        slot: &mut Slot,
-    ) -> Result<(), Error> {
-        let mut reign = Reign {
-            token: guard.token().0,
-            granted: nanoseconds(),
-            ..Reign::default()
-        };
-        notes.add(reign.row());
-        let open: Dict<String, u64, Client> = ch.dict("open");
-        let dicts = match self {
-            Writer::Fenced => vec![
-                open.fenced(guard),
-                ch.dict("guarded").guarded_by("gpu").fenced(guard),
-            ],
-            Writer::Careless => vec![open],
-        };
-        let mut writes = 0;
-        while reign.stale < STALE_WRITES && slot.begin() {
-            let dict = &dicts[writes % dicts.len()];
-            let key = format!("{} {writes}", reign.token);
-            writes += 1;
-            let begun = nanoseconds();
-            match dict.set(&key, reign.token).await {
-                Ok(()) => {
-                    reign.wrote = begun;
-                    // It may have been in doubt for a moment only.
-                    reign.stale = if guard.is_lost() { reign.stale + 1 } else { 0 };
-                }
-                Err(error) if is_refusal(&error) => reign.stale += 1,
-                Err(error) => return Err(error),
-            }
-            slot.acknowledge(ch.stats());
-            notes.correct(reign.row());
-        }
-        Ok(())
-    }
-}
-
-/// Was it surely not carried out, because the lock is lost?
-fn is_refusal(error: &Error) -> bool {
-    match error {
-        Error::Refused(refusal) => matches!(refusal.code, Code::FencedOut | Code::LockLost),
-        Error::ConnectionLost { happened, .. } => *happened == Happened::No,
-        _ => false,
-    }
-}
 
 struct Scene {
     home: Home,
-    _serving: Serving,
+    serving: Serving,
     tally: Tally,
     workers: Vec<Worker>,
+    writer: Writer,
     random: Random,
 }
 
@@ -151,34 +46,43 @@ impl Round {
 }
 
 impl Scene {
-    fn new(writer: Writer) -> Scene {
-        let home = Home::with_times(GRACE, TERM);
+    /// `deaths` processes are to die.
+    fn new(writer: Writer, term: Duration, deaths: usize) -> Scene {
+        let home = Home::with_times(GRACE, term);
         let serving = home.serve(&[]);
-        let ch = home.connect();
         // What guards a dict must be there before it.
-        assert!(!ch.lock("gpu").locked().expect("it answers"));
-        let tally = Tally::create(home.path().join("tally"), WORKERS);
-        let start = |slot: usize| {
-            let url = if slot.is_multiple_of(2) {
-                home.url()
-            } else {
-                format!("tcp://{}", serving.tcp)
-            };
-            Worker::start(&Job {
-                url,
-                key_file: home.key_file(),
-                tally: tally.path().to_owned(),
-                slot,
-                task: Task::Lock(Part::Write(writer)),
-            })
-        };
-        Scene {
-            workers: (0..WORKERS).map(start).collect(),
+        let is_held = home.connect().lock("gpu").locked();
+        assert!(!is_held.expect("it answers"));
+        let tally = Tally::create(home.path().join("tally"), WORKERS + deaths);
+        let mut scene = Scene {
             home,
-            _serving: serving,
+            serving,
             tally,
+            workers: Vec::new(),
+            writer,
             random: Random::new(),
+        };
+        for _ in 0..WORKERS {
+            scene.start_worker();
         }
+        scene
+    }
+
+    /// Every other one reaches the server over TCP.
+    fn start_worker(&mut self) {
+        let slot = self.workers.len();
+        let url = if slot.is_multiple_of(2) {
+            self.home.url()
+        } else {
+            format!("tcp://{}", self.serving.tcp)
+        };
+        self.workers.push(Worker::start(&Job {
+            url,
+            key_file: self.home.key_file(),
+            tally: self.tally.path().to_owned(),
+            slot,
+            task: Task::Lock(Part::Write(self.writer)),
+        }));
     }
 
     fn reigns(&self, slot: usize) -> impl Iterator<Item = Reign> {
@@ -188,38 +92,53 @@ impl Scene {
 
     /// Who was granted the lock last.
     fn holder(&self) -> Option<(usize, Reign)> {
-        let slots = 0..WORKERS;
+        let slots = 0..self.workers.len();
         let last = slots.filter_map(|slot| Some((slot, self.reigns(slot).last()?)));
         last.max_by_key(|(_, reign)| reign.token)
     }
 
-    /// Stops the holder in a write and lets it go on when another has written. `None` if it was between two writes.
-    fn round(&self) -> Option<Round> {
-        let writes = || self.holder().filter(|(_, reign)| reign.wrote > 0);
+    fn writes(&self) -> Option<(usize, Reign)> {
+        self.holder().filter(|(_, reign)| reign.wrote > 0)
+    }
+
+    /// Whoever holds the lock and writes, after a while.
+    fn pick(&self) -> (usize, Reign) {
         eventually("somebody holds the lock and writes", MINUTE, || {
-            writes().is_some()
+            self.writes().is_some()
         });
         let goal = self.tally.sum().acknowledged + self.random.within(1..300);
         let reached = || self.tally.sum().acknowledged >= goal;
         eventually("the holders make progress", MINUTE, reached);
-        let (slot, before) = self.holder().expect("it was found");
+        self.holder().expect("it was found")
+    }
+
+    /// Is it in the middle of a write?
+    fn is_writing(&self, slot: usize) -> bool {
+        let counts = self.tally.read()[slot];
+        counts.begun > counts.acknowledged
+    }
+
+    fn successor_of(&self, token: u64) -> Reign {
+        let next = || self.writes().filter(|(_, reign)| reign.token > token);
+        eventually("another holds the lock and writes", MINUTE, || {
+            next().is_some()
+        });
+        next().expect("it was found").1
+    }
+
+    /// Stops the holder in a write and lets it go on when another has written. `None` if it was between two writes.
+    fn round(&self) -> Option<Round> {
+        let (slot, before) = self.pick();
         let worker = &self.workers[slot];
         worker.stop();
-        let counts = self.tally.read()[slot];
-        let is_hit = counts.begun > counts.acknowledged
-            && self
-                .holder()
-                .is_some_and(|(at, now)| at == slot && now.token == before.token && now.stale == 0);
-        if !is_hit {
+        let is_holder = self
+            .holder()
+            .is_some_and(|(at, now)| at == slot && now.token == before.token && now.stale == 0);
+        if !is_holder || !self.is_writing(slot) {
             worker.go_on();
             return None;
         }
-        let mut next = None;
-        eventually("another holds the lock and writes", MINUTE, || {
-            next = writes().filter(|(_, reign)| reign.token > before.token);
-            next.is_some()
-        });
-        let (_, next) = next.expect("it was found");
+        let next = self.successor_of(before.token);
         worker.go_on();
         let mut stopped = before;
         eventually("the first tries to write", MINUTE, || {
@@ -230,6 +149,17 @@ impl Scene {
             stopped.stale >= STALE_WRITES
         });
         Some(Round { stopped, next })
+    }
+
+    /// Kills the holder, waits until another has written, and starts a process in its place. False if the holder was
+    /// between two writes.
+    fn kill_round(&mut self) -> bool {
+        let (slot, before) = self.pick();
+        self.workers[slot].kill();
+        let hit = self.is_writing(slot);
+        self.successor_of(before.token);
+        self.start_worker();
+        hit
     }
 
     fn rounds(&self, many: usize, report: &mut Report) -> Vec<Round> {
@@ -248,14 +178,15 @@ impl Scene {
         rounds
     }
 
-    /// Ends the processes; the tokens in a dict, in the order in which they came there.
+    /// Ends the processes.
     fn end(&mut self) {
         self.tally.end_at(0);
-        for worker in self.workers.drain(..) {
+        for worker in self.workers.drain(..).filter(|worker| !worker.is_killed()) {
             worker.finish();
         }
     }
 
+    /// The tokens in a dict, in the order in which they came there.
     fn tokens(&self, dict: &str) -> Vec<u64> {
         let dict = self.home.connect().dict::<String, u64>(dict);
         let pairs = dict.scan().into_iter();
@@ -272,7 +203,7 @@ fn first_fall(tokens: &[u64]) -> Option<usize> {
 fn a_holder_that_was_superseded_writes_nothing() {
     let _alone = alone();
     let mut report = Report::of("locks: fencing");
-    let mut scene = Scene::new(Writer::Fenced);
+    let mut scene = Scene::new(Writer::Fenced, TERM, 0);
     let begun = Instant::now();
     let rounds = scene.rounds(counts(3, 100), &mut report);
     scene.end();
@@ -302,7 +233,7 @@ fn a_holder_that_was_superseded_writes_nothing() {
 fn a_holder_that_names_no_fence_is_noticed() {
     let _alone = alone();
     let mut report = Report::of("locks: writes without a fence are found");
-    let mut scene = Scene::new(Writer::Careless);
+    let mut scene = Scene::new(Writer::Careless, TERM, 0);
     let rounds = scene.rounds(1, &mut report);
     scene.end();
     report.expect(rounds[0].is_stale(), || {
@@ -310,6 +241,33 @@ fn a_holder_that_names_no_fence_is_noticed() {
     });
     report.expect(first_fall(&scene.tokens("open")).is_some(), || {
         "the dict does not show it".to_owned()
+    });
+    report.end();
+}
+
+#[test]
+fn nothing_of_a_killed_holder_comes_after_the_next_grant() {
+    let _alone = alone();
+    let mut report = Report::of("locks: last words");
+    let kills = counts(4, 100);
+    let mut scene = Scene::new(Writer::Careless, MINUTE, 2 * kills);
+    let (mut hit, mut missed) = (0, 0);
+    while hit < kills && hit + missed < 2 * kills {
+        if scene.kill_round() {
+            hit += 1;
+        } else {
+            missed += 1;
+        }
+    }
+    scene.end();
+    report.figure("rounds", hit);
+    report.figure("missed", missed);
+    report.expect(hit == kills, || "most kills hit no write".to_owned());
+    let tokens = scene.tokens("open");
+    report.figure("writes", tokens.len());
+    let fall = first_fall(&tokens);
+    report.expect(fall.is_none(), || {
+        format!("the write {fall:?} came after that of a later holder")
     });
     report.end();
 }

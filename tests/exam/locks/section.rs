@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt as _;
 
 const WORKERS: usize = 8;
 /// What is called within a section.
-const CALLS: usize = 3;
+const CALLS: usize = 8;
 /// One in so many turns at an rwlock writes.
 const WRITES_ONE_IN: u64 = 4;
 /// What a [`Passage`] has for its place.

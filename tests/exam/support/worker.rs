@@ -68,6 +68,7 @@ pub(crate) struct Passage {
 /// A worker's process. Dropped, it is killed.
 pub(crate) struct Worker {
     child: Child,
+    is_killed: bool,
     control: BufReader<UnixStream>,
 }
 
@@ -109,6 +110,7 @@ impl Worker {
         control.set_nonblocking(false).expect("a socket");
         let mut worker = Worker {
             child,
+            is_killed: false,
             control: BufReader::new(control),
         };
         let mut line = serde_json::to_vec(job).expect("it is JSON");
@@ -127,6 +129,11 @@ impl Worker {
         // It can only have ended by itself.
         let _ = self.child.kill();
         self.child.wait().expect("it ends");
+        self.is_killed = true;
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.is_killed
     }
 
     /// SIGSTOP. No thread of the process runs when this returns.

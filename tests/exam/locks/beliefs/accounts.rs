@@ -77,7 +77,8 @@ pub(super) fn first_conflict(beliefs: &[Belief]) -> Option<(Belief, Belief)> {
     None
 }
 
-/// How close, in milliseconds, the end of a belief that was lost and the begin of the next came to each other.
+/// How close, in milliseconds, the end of a belief that was lost and the begin of the next came to each other. That is
+/// not only how well the countdown went: who is in doubt for a moment gives the lock back.
 pub(super) fn closest_handover_ms(beliefs: &[Belief]) -> Option<f64> {
     let beliefs = in_order(beliefs);
     let pairs = beliefs
