@@ -3,6 +3,7 @@
 use super::Engine;
 use super::cell::Cell;
 use super::links::is_same_link;
+use super::references::Grip;
 use crate::objects::{self, Kind, Options};
 use commonhold_proto::{Code, Durability, Oid, Open, OpenOptions, Refusal, Value};
 
@@ -15,6 +16,8 @@ pub(super) struct Birth {
     pub(super) name: String,
     pub(super) durability: Durability,
     pub(super) options: Options,
+    /// Holds what the options refer to until the object does.
+    pub(super) held: Option<Grip>,
 }
 
 impl Birth {
@@ -80,6 +83,7 @@ impl Birth {
             name: text("name")?.to_owned(),
             durability,
             options,
+            held: None,
         })
     }
 
@@ -128,6 +132,7 @@ impl Engine {
             name: open.name.clone(),
             durability: durability.unwrap_or(default),
             options: Options::check(kind, options)?,
+            held: None,
         };
         self.link(&mut birth)?;
         Ok(birth)

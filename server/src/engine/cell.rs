@@ -76,7 +76,7 @@ impl Cell {
             gone: false,
             at: ServerTime(0),
             waiting: Waiting::default(),
-            edges: Edges::default(),
+            edges: Edges::of(&options),
             late: Vec::new(),
             lost: Vec::new(),
             lent: BTreeMap::new(),

@@ -3,7 +3,8 @@
 use super::Engine;
 use super::cell::{Cell, State};
 use super::references::Grip;
-use crate::objects::{Arguments, Decision};
+use super::table::REGISTRY;
+use crate::objects::{Arguments, Decision, Options};
 use commonhold_proto::{Code, Durability, Oid, Reference, Refusal, Row, RowKey, Value};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -14,16 +15,28 @@ use std::ops::Bound;
 #[derive(Default)]
 pub(super) struct Edges {
     rows: BTreeMap<RowKey, SmallVec<[Oid; 1]>>,
+    /// What its creation options refer to: for as long as it exists.
+    options: SmallVec<[Oid; 1]>,
 }
 
 impl Edges {
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    /// Those of an object without rows.
+    pub(super) fn of(options: &Options) -> Edges {
+        let values = options.given().iter().map(|(_, value)| value);
+        Edges {
+            options: values.flat_map(targets).collect(),
+            ..Edges::default()
+        }
     }
 
-    /// What every row refers to, for recovery and for counting again.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.options.is_empty()
+    }
+
+    /// What its options and every row refer to, for recovery and for counting again.
     pub(super) fn all(&self) -> impl Iterator<Item = Oid> {
-        self.rows.values().flatten().copied()
+        let rows = self.rows.values().flatten();
+        self.options.iter().chain(rows).copied()
     }
 
     /// Notes a row that was put; returns what it referred to before.
@@ -56,10 +69,14 @@ impl Edges {
         }
     }
 
-    /// What at most `most` rows after the key refer to, and the last of the keys if there may be more.
+    /// What at most `most` rows after the key refer to, with what the options do before the first, and the last of the
+    /// keys if there may be more.
     pub(super) fn page(&self, after: Option<&RowKey>, most: usize) -> (Vec<Oid>, Option<RowKey>) {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let (mut oids, mut last, mut rows) = (Vec::new(), None, 0);
+        if after.is_none() {
+            oids.extend_from_slice(&self.options);
+        }
         for (key, targets) in self.rows.range::<RowKey, _>((from, Bound::Unbounded)) {
             oids.extend_from_slice(targets);
             rows += 1;
@@ -179,6 +196,10 @@ impl Engine {
     /// to be [dropped](super::references::References::drop_later) once the log has the change: never sooner, or a crash
     /// could leave rows that refer to nothing.
     pub(super) fn rewrite_edges(&self, cell: &Cell, state: &mut State, rows: &[Row]) -> Vec<Oid> {
+        // What the options of an object refer to counts for the object itself, whether or not the log knows it.
+        if cell.oid == REGISTRY {
+            return Vec::new();
+        }
         let mut puts = rows.iter().filter_map(put);
         let had = !state.edges.is_empty();
         if !had && !puts.any(|(_, value)| value.has_references()) {
@@ -227,7 +248,7 @@ impl Engine {
 }
 
 /// The more, the longer.
-fn lasts(durability: Durability) -> u8 {
+pub(super) fn lasts(durability: Durability) -> u8 {
     match durability {
         Durability::Memory => 0,
         Durability::Relaxed => 1,

@@ -6,9 +6,11 @@ use super::Engine;
 use super::birth::Birth;
 use super::caller::{Caller, Origin, Unary};
 use super::cell::Cell;
+use super::edges::lasts;
+use super::references::Grip;
 use crate::objects::condition::LOCK;
 use crate::objects::{Arguments, GUARD};
-use commonhold_proto::{Call, Code, Durability, Oid, Reference, Refusal, Revision, Value};
+use commonhold_proto::{Call, Code, Oid, Reference, Refusal, Revision, Value};
 use std::sync::Arc;
 
 /// The argument that tells a lock which of its conditions a call is about.
@@ -49,9 +51,14 @@ impl Engine {
                 );
                 return Err(Refusal::new(Code::MixedDurability, message));
             }
-            birth
-                .options
-                .set(option, Value::Reference(reference(&target).into()));
+            let link = Value::Reference(reference(&target).into());
+            birth.options.set(option, link);
+            let held = birth
+                .held
+                .get_or_insert_with(|| Grip::new(&self.references));
+            if !held.take(Arc::clone(&target)) {
+                return Err(Engine::gone(target.oid));
+            }
         }
         Ok(())
     }
@@ -177,14 +184,5 @@ fn reference(cell: &Cell) -> Reference {
         kind: cell.kind.name.to_owned(),
         name: cell.name.to_string(),
         oid: cell.oid,
-    }
-}
-
-/// How much an object outlives.
-fn lasts(durability: Durability) -> u8 {
-    match durability {
-        Durability::Memory => 0,
-        Durability::Relaxed => 1,
-        Durability::Durable => 2,
     }
 }

@@ -207,9 +207,13 @@ impl Engine {
     ) {
         let row = Row::put(number_key(cell.oid.0), birth.to_value());
         self.change_registry(table, cell, row, operation);
+        let mut state = cell.state.lock();
         if cell.durability == Durability::Durable {
-            cell.state.lock().gate = table.gate;
+            state.gate = table.gate;
         }
+        state.edges.all().for_each(|oid| self.count_edge(oid));
+        self.note_container(cell.oid, false, !state.edges.is_empty());
+        drop(state);
         self.registry.insert(cell);
     }
 

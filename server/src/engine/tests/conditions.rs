@@ -1,9 +1,11 @@
 //! Conditions under what happens to clients and servers.
 
 use super::harness::{World, named, opened, plain};
+use super::identity::{delete, server};
 use super::locks::{SECOND, acquire, code, die, field, told, waiter, with};
 use super::peer::Peer;
-use commonhold_proto::{Call, Code, Durability, OpenOptions};
+use super::pointers::{check_counts, create, exists, let_go, pointed, pointer};
+use commonhold_proto::{Call, Code, Durability, OpenOptions, Target};
 use std::time::Duration;
 
 /// 1.1 and 3.4: a wait that gave the lock up goes on where it was, and no notification is spent on a ghost of it.
@@ -153,4 +155,41 @@ fn a_dead_waiter_takes_no_notification_with_it() {
     notifier.get(&mut world, &target, "release");
     let woken = told(&mut world, &mut peers[2], waits[2]);
     assert_eq!(field(&woken, "notified"), true.into());
+}
+
+/// An anonymous lock lives while a condition shares it, or an object is guarded by it.
+#[test]
+fn what_options_refer_to_lives_as_long_as_their_object() {
+    let mut world = World::new();
+    let mut peer = world.peer("peer");
+    let made = peer.ask(&mut world, &server(), create("rlock", "durable"));
+    let lock = pointed(&made.expect("it is made"));
+    let news = with("condition", "news", &[("lock", pointer("rlock", lock))]);
+    let data = with("dict", "data", &[("guard", pointer("rlock", lock))]);
+    acquire(&mut world, &mut peer, &news);
+    let set = Call::new("set", [1.into(), 1.into()]);
+    assert_eq!(code(peer.ask(&mut world, &data, set)), Code::FencedOut);
+    peer.get(&mut world, &news, "release");
+    let_go(&mut world, &mut peer, lock).expect("it was held");
+    let check = |world: &World| {
+        if let Err(wrong) = check_counts(&world.engine) {
+            panic!("{wrong}");
+        }
+    };
+    check(&world);
+    assert!(exists(&world, lock), "two objects refer to it");
+    world.checkpoint();
+    world.crash();
+    peer.connect(&world);
+    check(&world);
+    peer.ask(&mut world, &server(), delete("data"))
+        .expect("it is there");
+    assert!(exists(&world, lock), "the condition refers to it");
+    acquire(&mut world, &mut peer, &news);
+    peer.ask(&mut world, &server(), delete("news"))
+        .expect("it is there");
+    check(&world);
+    assert!(!exists(&world, lock));
+    let gone = peer.ask(&mut world, &Target::Oid(lock), plain("locked"));
+    assert_eq!(code(gone), Code::ObjectGone);
 }

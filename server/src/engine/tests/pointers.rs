@@ -72,6 +72,12 @@ pub(super) fn check_counts(engine: &Engine) -> Result<(), String> {
     let mut containers = BTreeSet::new();
     let cells = engine.registry.all();
     for cell in &cells {
+        for (_, value) in cell.options.given() {
+            for oid in super::super::edges::targets(value) {
+                *rows.entry(oid).or_default() += 1;
+                containers.insert(cell.oid);
+            }
+        }
         for row in super::harness::rows(cell) {
             if let commonhold_proto::Row::Put { value, .. } = &row {
                 for oid in super::super::edges::targets(value) {
