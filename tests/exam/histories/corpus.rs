@@ -1,7 +1,7 @@
 //! Histories written by hand, good and bad, and what the checkers make of them.
 
 use super::history::{History, Operation, Outcome};
-use super::kinds::{COUNTER, DICT, Kind, LIST, LOCK, SEMAPHORE, SET};
+use super::kinds::{COUNTER, DICT, Kind, LIFO, LIST, LOCK, QUEUE, SEMAPHORE, SET};
 use super::revisions::{self, Wrong};
 use super::search;
 use commonhold::{Call, Code, Value};
@@ -260,6 +260,7 @@ fn a_lock_is_granted_to_one_with_a_token_above_all_before() {
             ("token".into(), token.into()),
             ("previous_owner_died".into(), false.into()),
             ("previous_note".into(), Value::Null),
+            ("lock".into(), 9.into()),
         ]))
     };
     let by_turns = |second: i64| {
@@ -276,4 +277,60 @@ fn a_lock_is_granted_to_one_with_a_token_above_all_before() {
         (0, 9, 3, acquire(), granted(21)),
     ];
     check(&Verdict::Bad("result"), &history(&LOCK, both));
+}
+
+#[test]
+fn a_queue_gives_what_is_next() {
+    let put = |item: i64| ask("put", [item.into()]);
+    let got = |first: i64, second: i64| {
+        [
+            (0, 1, 2, put(7), NULL),
+            (2, 3, 3, put(8), NULL),
+            (4, 5, 4, get(), Ok(first.into())),
+            (6, 7, 5, get(), Ok(second.into())),
+        ]
+    };
+    check(&Verdict::Good, &history(&QUEUE, got(7, 8)));
+    check(&Verdict::Bad("result"), &history(&QUEUE, got(8, 7)));
+    check(&Verdict::Bad("result"), &history(&QUEUE, got(7, 7)));
+    check(&Verdict::Good, &history(&LIFO, got(8, 7)));
+    check(&Verdict::Bad("result"), &history(&LIFO, got(7, 8)));
+}
+
+#[test]
+fn an_item_that_is_given_back_is_delivered_again_and_one_that_is_acknowledged_is_not() {
+    let put = (0, 1, 2, ask("put", [7.into()]), NULL);
+    let taken = |receipt: i64, deliveries: i64| {
+        Ok(Value::Dict(vec![
+            ("value".into(), 7.into()),
+            ("receipt".into(), receipt.into()),
+            ("deliveries".into(), deliveries.into()),
+        ]))
+    };
+    let take = || ask("take", []);
+    let twice = |end: &str, receipt: i64, deliveries: i64| {
+        [
+            put.clone(),
+            (2, 3, 3, take(), taken(20, 1)),
+            (4, 5, 4, ask(end, [20.into()]), NULL),
+            (6, 7, 5, take(), taken(receipt, deliveries)),
+        ]
+    };
+    check(&Verdict::Good, &history(&QUEUE, twice("nack", 21, 2)));
+    for (receipt, deliveries) in [(20, 2), (21, 1), (21, 3)] {
+        let wrong = twice("nack", receipt, deliveries);
+        check(&Verdict::Bad("result"), &history(&QUEUE, wrong));
+    }
+    check(
+        &Verdict::Bad("result"),
+        &history(&QUEUE, twice("ack", 21, 2)),
+    );
+    let stale = [
+        put,
+        (2, 3, 3, take(), taken(20, 1)),
+        (4, 5, 4, ask("nack", [20.into()]), NULL),
+        (6, 7, 4, ask("ack", [20.into()]), Err(Code::LockLost)),
+        (8, 9, 4, ask("len", []), Ok(1.into())),
+    ];
+    check(&Verdict::Good, &history(&QUEUE, stale));
 }

@@ -54,10 +54,11 @@ impl Scene {
         durability: Durability,
         clients: usize,
     ) -> Scene {
-        let objects = kinds.iter().map(|kind| {
+        let objects = kinds.iter().enumerate().map(|(place, kind)| {
             let options = (kind.options)().into_iter();
             let options = options.map(|(option, value)| (Value::from(option), value));
-            let name = format!("{} {name}", kind.name);
+            // Two of one kind may be made with other options.
+            let name = format!("{} {place} {name}", kind.name);
             let open = Call::new("open", [kind.name.into(), name.into()])
                 .with("durability", durability.name())
                 .with("options", Value::Dict(options.collect()));

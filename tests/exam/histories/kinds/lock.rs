@@ -1,6 +1,7 @@
 //! A lock is the token of its grant, if it is held. Sessions do not end within a history, so it is freed by calls alone.
 //!
-//! Tokens are the server's choice: each must be above all before it.
+//! Tokens are the server's choice: each must be above all before it. So is the oid by which fences name the lock: it must
+//! stay what it is.
 
 use super::super::history::Outcome;
 use super::{Change, Kind, Model, Step, Turn, int, unknown};
@@ -22,6 +23,8 @@ struct Lock {
     held: Option<i64>,
     /// The newest token that was ever given.
     newest: i64,
+    /// As the first grant named it.
+    oid: Option<i64>,
     /// Was it taken away from its last holder?
     was_lost: bool,
 }
@@ -30,15 +33,17 @@ impl Lock {
     fn acquire(&mut self, call: &Call, told: Option<&Outcome>) -> Step {
         if self.held.is_some() {
             let waits = call.named.is_empty();
-            // One that waits, and is sent again when its time is over, is refused as one that does not wait.
-            let is_over = matches!(told, Some(Err(Code::WouldBlock)));
-            return Step::refused(if waits && !is_over {
+            return Step::refused(if waits {
                 Code::DeadlineExceeded
             } else {
                 Code::WouldBlock
             });
         }
-        let told = told.and_then(|told| token(told.as_ref().ok()?));
+        let told = told.and_then(|told| told.as_ref().ok());
+        let oid = *self
+            .oid
+            .get_or_insert_with(|| told.and_then(|told| number(told, 3)).unwrap_or(0));
+        let told = told.and_then(token);
         // A token that may not be is answered with one that may.
         let token = told
             .filter(|token| *token > self.newest)
@@ -52,6 +57,7 @@ impl Lock {
                 std::mem::take(&mut self.was_lost).into(),
             ),
             ("previous_note".into(), Value::Null),
+            ("lock".into(), oid.into()),
         ]))
     }
 }
@@ -108,11 +114,16 @@ fn change(call: &Call, outcome: &Outcome) -> Change {
 
 /// The token of a grant.
 fn token(granted: &Value) -> Option<i64> {
+    number(granted, 0)
+}
+
+/// A number of a grant.
+fn number(granted: &Value, at: usize) -> Option<i64> {
     let Value::Dict(pairs) = granted else {
         return None;
     };
-    match pairs.first() {
-        Some((_, Value::Int(token))) => Some(*token),
+    match pairs.get(at) {
+        Some((_, Value::Int(number))) => Some(*number),
         _ => None,
     }
 }

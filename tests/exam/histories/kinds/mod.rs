@@ -6,6 +6,7 @@ mod counter;
 mod dict;
 mod list;
 mod lock;
+mod queue;
 mod semaphore;
 mod set;
 
@@ -13,6 +14,7 @@ pub(super) use counter::COUNTER;
 pub(super) use dict::DICT;
 pub(super) use list::LIST;
 pub(super) use lock::LOCK;
+pub(super) use queue::{LIFO, QUEUE};
 pub(super) use semaphore::SEMAPHORE;
 pub(super) use set::SET;
 
@@ -23,7 +25,9 @@ use std::fmt;
 use std::time::Duration;
 
 /// The kinds whose histories are examined.
-pub(super) static KINDS: &[&Kind] = &[&COUNTER, &DICT, &LIST, &LOCK, &SEMAPHORE, &SET];
+pub(super) static KINDS: &[&Kind] = &[
+    &COUNTER, &DICT, &LIST, &LOCK, &QUEUE, &LIFO, &SEMAPHORE, &SET,
+];
 
 /// A kind.
 pub(super) struct Kind {
