@@ -14,5 +14,6 @@ mod histories;
 mod kill_ledger;
 mod limits;
 mod locks;
+mod queues;
 mod races;
 mod syncs;

@@ -2,6 +2,7 @@
 
 mod bout;
 mod home;
+mod loans;
 mod notes;
 mod proxy;
 mod random;
@@ -12,6 +13,7 @@ mod worker;
 
 pub(crate) use bout::{Bout, Plan};
 pub(crate) use home::{Home, Serving, numbers_of};
+pub(crate) use loans::{HANDS, Note, Stage, item, origin};
 pub(crate) use notes::Notes;
 pub(crate) use proxy::{Cuts, Proxy};
 pub(crate) use random::Random;

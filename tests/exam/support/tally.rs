@@ -61,13 +61,11 @@ impl Tally {
 
     /// What each process did.
     pub(crate) fn read(&self) -> Vec<Counts> {
-        let read = |slot: usize| {
-            let mut bytes = [0; NUMBERS * 8];
-            let at = FIRST_SLOT + SLOT_BYTES * slot as u64;
-            self.file.read_exact_at(&mut bytes, at).expect("a slot");
-            Counts::decode(&bytes)
-        };
-        (0..self.slots).map(read).collect()
+        let mut bytes = vec![[0; NUMBERS * 8]; self.slots];
+        let flat = bytes.as_flattened_mut();
+        let read = self.file.read_exact_at(flat, FIRST_SLOT);
+        read.expect("all slots");
+        bytes.iter().map(Counts::decode).collect()
     }
 
     /// What all of them did together.
@@ -108,6 +106,11 @@ impl Slot {
         self.counts.begun += 1;
         self.write();
         true
+    }
+
+    /// How many operations were begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.counts.begun
     }
 
     /// The operation was answered.

@@ -3,7 +3,7 @@
 use super::{Slot, eventually};
 use crate::locks::Part;
 use commonhold::blocking::Client;
-use commonhold::{Call, Error, Object, Options};
+use commonhold::{Call, Error, Object, Options, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,12 @@ pub(crate) enum Task {
     /// Sets an event and waits for another until the tally says stop; the worker of the next slot does it the other way
     /// round, with the same two.
     PingPong,
+    /// Puts numbers into a queue until the tally says stop; the worker of the next slot gets them.
+    Relay,
+    /// Puts items into the queue "jobs", with several hands, until the tally says stop.
+    Produce,
+    /// Takes items from the queue "jobs" and acknowledges them, with several hands, until the tally says stop.
+    Consume,
     /// Waits once at the barrier of this name for so many parties.
     Arrive(String, u32),
     /// What it does with locks.
@@ -212,9 +218,12 @@ impl Job {
     }
 
     fn run(&self) -> Result<Answer, Error> {
-        if let Task::Lock(part) = &self.task {
-            // It connects by itself.
-            return part.play(self);
+        match &self.task {
+            // These connect by themselves.
+            Task::Lock(part) => return part.play(self),
+            Task::Produce => return self.produce(),
+            Task::Consume => return self.consume(),
+            _ => {}
         }
         let ch = self.options().connect_blocking()?;
         let mut slot = self.slot();
@@ -230,12 +239,15 @@ impl Job {
             }
             Task::Barrier(parties) => pass(&ch, &mut slot, *parties),
             Task::Permit(permits) => hold(&ch, &mut slot, *permits),
+            Task::Relay => relay(&ch, &mut slot, self.slot),
             Task::PingPong => ping_pong(&ch, &mut slot, self.slot),
             Task::Arrive(name, parties) => {
                 ch.barrier(name, *parties).wait(None)?;
                 Ok(Answer::Numbers(Vec::new()))
             }
             Task::Lock(part) => part.play(self),
+            Task::Produce => self.produce(),
+            Task::Consume => self.consume(),
         }
     }
 }
@@ -256,6 +268,23 @@ fn each(
         }
     }
     Ok(Answer::Numbers(numbers))
+}
+
+/// Even slots put, and the others note what they get.
+fn relay(ch: &Client, slot: &mut Slot, number: usize) -> Result<Answer, Error> {
+    let queue = ch.object("queue", &format!("relay {}", number / 2));
+    if number.is_multiple_of(2) {
+        let mut last = 0;
+        return each(ch, slot, || {
+            last += 1;
+            queue.call(Call::new("put", [last.into()]))?;
+            Ok(Some(last))
+        });
+    }
+    each(ch, slot, || match queue.call(Call::new("get", []))? {
+        Value::Int(number) => Ok(Some(number)),
+        other => panic!("nobody put {other:?}"),
+    })
 }
 
 fn pass(ch: &Client, slot: &mut Slot, parties: u32) -> Result<Answer, Error> {

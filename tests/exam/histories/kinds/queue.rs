@@ -274,8 +274,9 @@ fn call(turn: &Turn<'_>) -> Call {
 
 fn change(call: &Call, outcome: &Outcome) -> Change {
     match (call.method.as_str(), outcome) {
-        ("peek" | "len" | "full" | "unfinished" | "join", _) | (_, Err(_)) => Change::No,
-        ("redrive" | "discard", Ok(Value::Int(0))) => Change::No,
+        ("peek" | "len" | "full" | "unfinished" | "join", _)
+        | ("redrive" | "discard", Ok(Value::Int(0)))
+        | (_, Err(_)) => Change::No,
         ("clear", _) => Change::Perhaps,
         _ => Change::Yes,
     }
