@@ -63,6 +63,9 @@ pub static KIND: Kind = Kind {
     create: |_: &Options| Ok(Box::new(Namespace::default())),
 };
 
+/// Characters of a name that are told when its attribute is missing.
+const TOLD_CHARS: usize = 100;
+
 const NAME: Parameter = Parameter::required("name", "str: the attribute's name");
 const VALUE: Parameter = Parameter::required("value", "value: the new one");
 
@@ -138,8 +141,9 @@ impl Object for Namespace {
         let key = RowKey::from(name.as_bytes().to_vec());
         let old = self.attributes.get(&key).map(|attribute| &attribute.value);
         let missing = || {
-            let name = Value::from(name);
-            Refusal::new(Code::NotFound, format!("no attribute {}", name.repr()))
+            let name: String = name.chars().take(TOLD_CHARS).collect();
+            let message = format!("'Namespace' object has no attribute '{name}'");
+            Refusal::new(Code::NotFound, message)
         };
         let default = || call.get("default").filter(|value| **value != Value::Null);
         match call.method() {
@@ -251,7 +255,7 @@ mod tests {
             check(
                 bench,
                 named(method, "x"),
-                Err((Code::NotFound, "no attribute \"x\"")),
+                Err((Code::NotFound, "'Namespace' object has no attribute 'x'")),
             );
         }
         check(bench, named("get", "x").with("default", Value::Null), Ok(Value::Null));

@@ -207,7 +207,7 @@ fn refusals_name_the_key() {
     let dict = &mut dict();
     check(dict, ask("get", ["missing".into()]), r#"NotFound: no key "missing""#);
     check(dict, ask("delete", [1.5.into()]), "NotFound: no key 1.5");
-    check(dict, ask("popitem", []), "NotFound: no key");
+    check(dict, ask("popitem", []), "NotFound: popitem(): dictionary is empty");
     check(
         dict,
         ask("set", [Value::List(vec![]), 1.into()]),

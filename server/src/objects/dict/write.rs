@@ -59,7 +59,7 @@ impl Dict {
         match self.rows.last() {
             Some(entry) => Ok(Decision::reply(pair_value(entry.to_pair()))
                 .with(Row::delete(entry.row.clone()))),
-            None => Err(Refusal::new(Code::NotFound, "no key")),
+            None => Err(Refusal::new(Code::NotFound, "popitem(): dictionary is empty")),
         }
     }
 

@@ -7,19 +7,23 @@ use super::{Item, List, label};
 use commonhold_proto::{Code, Refusal, Value};
 
 impl List {
-    /// The index that the call names, and its item.
-    pub(super) fn item(&self, call: &Arguments, default: Option<i64>) -> Result<&Item, Refusal> {
+    /// The item at the index that the call names; `words` if there is none.
+    pub(super) fn item(
+        &self,
+        call: &Arguments,
+        default: Option<i64>,
+        words: &str,
+    ) -> Result<&Item, Refusal> {
         let index = integer(call, "index")?.or(default);
         let index = index.ok_or_else(|| slice::no_integer(call, "index", &Value::Null))?;
-        let len = self.items.len();
-        let place = slice::place(index, len).ok_or_else(|| {
-            Refusal::new(Code::NotFound, format!("no index {index} in a list of {len}"))
-        })?;
+        let place = slice::place(index, self.items.len());
+        let place = place.ok_or_else(|| Refusal::new(Code::NotFound, words))?;
         Ok(self.items.at(place).expect("the index is below the length"))
     }
 
     pub(super) fn get(&self, call: &Arguments) -> Result<Decision, Refusal> {
-        Ok(Decision::reply(self.item(call, None)?.value.clone()))
+        let item = self.item(call, None, "list index out of range")?;
+        Ok(Decision::reply(item.value.clone()))
     }
 
     /// The items of a slice, in its order.
@@ -67,7 +71,10 @@ impl List {
         let range = slice::range(call, self.items.len())?;
         match self.find(value, range.start, range.end)? {
             Some((index, _)) => Ok(Decision::reply(index)),
-            None => Err(no_value(value)),
+            None => {
+                let message = format!("{} is not in list", value.repr());
+                Err(Refusal::new(Code::NotFound, message))
+            }
         }
     }
 
@@ -99,8 +106,4 @@ impl List {
         let values = page.into_iter().map(|item| item.value.clone()).collect();
         Ok(Scan::reply(next, values))
     }
-}
-
-pub(super) fn no_value(value: &Value) -> Refusal {
-    Refusal::new(Code::NotFound, format!("{} is not in the list", value.repr()))
 }

@@ -4,7 +4,7 @@ use commonhold_proto::value::number;
 use commonhold_proto::{Code, Refusal, Value};
 use std::cmp::Ordering;
 
-/// How Python's `<` orders two values.
+/// How Python's `<` orders two values. A refusal has the words of `a < b`.
 pub(super) fn compare(a: &Value, b: &Value) -> Result<Ordering, Refusal> {
     match (a, b) {
         (Value::Text(a), Value::Text(b)) => Ok(a.cmp(b)),
@@ -16,12 +16,26 @@ pub(super) fn compare(a: &Value, b: &Value) -> Result<Ordering, Refusal> {
             }
         }
         _ => number::compare(a, b).ok_or_else(|| {
-            let (a, b) = match (a, b) {
-                (Value::Float(nan), _) | (_, Value::Float(nan)) if nan.is_nan() => ("NaN", "others"),
-                _ => (a.type_name(), b.type_name()),
+            let message = match (a, b) {
+                (Value::Float(nan), _) | (_, Value::Float(nan)) if nan.is_nan() => {
+                    "NaN has no order, so it cannot be sorted".to_owned()
+                }
+                _ => format!(
+                    "'<' not supported between instances of '{}' and '{}'",
+                    python_type(a),
+                    python_type(b)
+                ),
             };
-            Refusal::new(Code::WrongType, format!("{a} and {b} have no order, so they cannot be sorted"))
+            Refusal::new(Code::WrongType, message)
         }),
+    }
+}
+
+/// As Python names the type.
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        other => other.type_name(),
     }
 }
 
@@ -42,9 +56,14 @@ pub(super) fn sort<T: Clone>(
     let (mut left, mut right) = (0, middle);
     let mut merged = Vec::with_capacity(items.len());
     while left < middle && right < items.len() {
-        let order = compare(value(&items[left]), value(&items[right]))?;
-        let order = if reverse { order.reverse() } else { order };
-        let next = if order == Ordering::Greater { &mut right } else { &mut left };
+        let (earlier, later) = (value(&items[left]), value(&items[right]));
+        // Is the later one less? If the greatest comes first: the earlier one?
+        let is_later_first = if reverse {
+            compare(earlier, later)? == Ordering::Less
+        } else {
+            compare(later, earlier)? == Ordering::Less
+        };
+        let next = if is_later_first { &mut right } else { &mut left };
         merged.push(items[*next].clone());
         *next += 1;
     }

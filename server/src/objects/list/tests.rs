@@ -221,12 +221,12 @@ fn ints(numbers: impl IntoIterator<Item = i64>) -> Value {
 #[test]
 fn refusals_name_the_index_or_the_value() {
     let list = &mut list();
-    check(list, ask("pop", []), "NotFound: pop from an empty list");
+    check(list, ask("pop", []), "NotFound: pop from empty list");
     check(list, ask("extend", [ints(0..3)]), "None");
-    check(list, ask("get", [3.into()]), "NotFound: no index 3 in a list of 3");
-    check(list, ask("pop", [(-4).into()]), "NotFound: no index -4 in a list of 3");
-    check(list, ask("remove", [77.into()]), "NotFound: 77 is not in the list");
-    check(list, ask("index", [0.into(), 1.into()]), "NotFound: 0 is not in the list");
+    check(list, ask("get", [3.into()]), "NotFound: list index out of range");
+    check(list, ask("pop", [(-4).into()]), "NotFound: pop index out of range");
+    check(list, ask("remove", [77.into()]), "NotFound: list.remove(x): x not in list");
+    check(list, ask("index", [0.into(), 1.into()]), "NotFound: 0 is not in list");
     check(list, ask("get", ["x".into()]), r#"BadArguments: get: the argument "index" must be an int, not str"#);
     check(list, ask("get", [true.into()]), "1");
     for method in ["get", "insert"] {
@@ -246,7 +246,7 @@ fn refusals_name_the_index_or_the_value() {
     check(
         list,
         ask("set_slice", [ints(0..3)]).with("step", 2),
-        r#"BadArguments: set_slice: the argument "values" has 3 for a slice of 2"#,
+        "BadArguments: attempt to assign sequence of size 3 to extended slice of size 2",
     );
     check(
         list,
@@ -267,7 +267,7 @@ fn a_sort_is_stable_and_refuses_what_has_no_order() {
     check(list, ask("append", ["x".into()]), "None");
     let sorted = list.ask(ask("sort", [])).expect_err("text and numbers have no order");
     assert_eq!(sorted.code, Code::WrongType);
-    assert!(sorted.message.ends_with("have no order, so they cannot be sorted"));
+    assert!(sorted.message.starts_with("'<' not supported"));
     check(list, ask("copy", []), r#"[1, 1.0, True, 0, "x"]"#);
     let tuples = vec![Value::Tuple(vec![1.into(), "b".into()]), Value::Tuple(vec![1.0.into(), "a".into()])];
     check(list, ask("set_slice", [Value::List(tuples)]), "None");
@@ -275,7 +275,7 @@ fn a_sort_is_stable_and_refuses_what_has_no_order() {
     check(list, ask("copy", []), r#"[(1.0, "a"), (1, "b")]"#);
     let nan = Value::List(vec![f64::NAN.into(), 1.into()]);
     check(list, ask("set_slice", [nan]), "None");
-    check(list, ask("sort", []), "WrongType: NaN and others have no order, so they cannot be sorted");
+    check(list, ask("sort", []), "WrongType: NaN has no order, so it cannot be sorted");
 }
 
 /// A change in the middle writes one row; reversing writes all.

@@ -4,7 +4,6 @@ use super::super::paging::few;
 use super::super::slice::{self, Slice, integer};
 use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
 use super::labels;
-use super::read::no_value;
 use super::sort::sort;
 use super::{Item, List, key};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
@@ -13,14 +12,16 @@ use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 /// sparse as its halves need to be is not relabelled soon (Itai, Konheim and Rodeh, 1981).
 const ROOM: u128 = 1 << 24;
 
+const NO_ASSIGNMENT_INDEX: &str = "list assignment index out of range";
+
 impl List {
     pub(super) fn set(&self, call: &Arguments) -> Result<Decision, Refusal> {
-        let row = put(self.item(call, None)?, call.value("value")?);
+        let row = put(self.item(call, None, NO_ASSIGNMENT_INDEX)?, call.value("value")?);
         Ok(Decision::reply(Value::Null).with(row))
     }
 
     pub(super) fn delete(&self, call: &Arguments) -> Result<Decision, Refusal> {
-        let row = delete(self.item(call, None)?);
+        let row = delete(self.item(call, None, NO_ASSIGNMENT_INDEX)?);
         Ok(Decision::reply(Value::Null).with(row))
     }
 
@@ -28,9 +29,9 @@ impl List {
         // A bad index is told first, as Python does.
         integer(call, "index")?;
         if self.items.len() == 0 {
-            return Err(Refusal::new(Code::NotFound, "pop from an empty list"));
+            return Err(Refusal::new(Code::NotFound, "pop from empty list"));
         }
-        let item = self.item(call, Some(-1))?;
+        let item = self.item(call, Some(-1), "pop index out of range")?;
         Ok(Decision::reply(item.value.clone()).with(delete(item)))
     }
 
@@ -38,7 +39,7 @@ impl List {
         let value = call.value("value")?;
         match self.find(value, 0, self.items.len())? {
             Some((_, item)) => Ok(Decision::reply(Value::Null).with(delete(item))),
-            None => Err(no_value(value)),
+            None => Err(Refusal::new(Code::NotFound, "list.remove(x): x not in list")),
         }
     }
 
@@ -71,8 +72,12 @@ impl List {
         let values = values(call)?;
         let items = self.slice(slice)?;
         if !slice.is_plain() && values.len() != items.len() {
-            let what = format!("has {} for a slice of {}", values.len(), items.len());
-            return Err(call.bad("values", &what));
+            let message = format!(
+                "attempt to assign sequence of size {} to extended slice of size {}",
+                values.len(),
+                items.len()
+            );
+            return Err(Refusal::new(Code::BadArguments, message));
         }
         let kept = items.len().min(values.len());
         let mut rows: Rows = items.iter().zip(&values).map(|(item, value)| put(item, value)).collect();

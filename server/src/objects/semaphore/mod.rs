@@ -202,10 +202,7 @@ impl Semaphore {
         if self.is_bounded && self.value() + i128::from(n) > i128::from(self.initial) {
             return Err(Refusal::new(
                 Code::OutOfBounds,
-                format!(
-                    "released too many times: {n} more would be above the initial value {}",
-                    self.initial
-                ),
+                "Semaphore released too many times",
             ));
         }
         let mut decision = Decision::reply(Value::Null);

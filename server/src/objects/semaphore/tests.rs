@@ -160,14 +160,14 @@ fn one_client_acquires_and_another_releases_for_ever() {
 
 #[test]
 fn a_bounded_semaphore_is_not_released_above_its_value() {
-    let text = |n| format!("released too many times: {n} more would be above the initial value 2");
+    let text = "Semaphore released too many times";
     for bench in &mut [bounded(2), unowned(&bounded_semaphore::KIND, 2)] {
-        check_refused(bench.call(1, true, release(1)), Code::OutOfBounds, &text(1));
+        check_refused(bench.call(1, true, release(1)), Code::OutOfBounds, text);
         take(bench, 1, 1);
-        check_refused(bench.call(1, true, release(2)), Code::OutOfBounds, &text(2));
+        check_refused(bench.call(1, true, release(2)), Code::OutOfBounds, text);
         check_value(bench, 1);
         give(bench, 2, 1);
-        check_refused(bench.call(1, true, release(1)), Code::OutOfBounds, &text(1));
+        check_refused(bench.call(1, true, release(1)), Code::OutOfBounds, text);
         check_value(bench, 2);
     }
     check_refused(
