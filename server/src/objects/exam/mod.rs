@@ -5,6 +5,7 @@
 
 mod bench;
 mod calls;
+mod refusals;
 
 pub(super) use bench::{Bench, snapshot};
 pub(super) use calls::key;
