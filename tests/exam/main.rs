@@ -16,4 +16,5 @@ mod limits;
 mod locks;
 mod queues;
 mod races;
+mod scale;
 mod syncs;
