@@ -5,6 +5,7 @@ use crate::process::Process;
 use crate::python;
 use crate::redis::{self, Redis};
 use crate::rows::Peer;
+use crate::scale;
 use crate::server::OurServer;
 use anyhow::Result;
 use std::cell::OnceCell;
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 /// Everything that is measured, on one disk.
 pub(crate) struct Lab {
     ours: OurServer,
+    crowded: OnceCell<OurServer>,
+    program: Option<PathBuf>,
     redis_version: Option<String>,
     python_version: Option<String>,
     redis: OnceCell<Redis>,
@@ -30,6 +33,8 @@ impl Lab {
         // Not in the folder for temporary files, which may be no disk at all.
         let folder = TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR"))?;
         Ok(Lab {
+            crowded: OnceCell::new(),
+            program: program.map(Path::to_owned),
             ours: OurServer::start(&folder.path().join("ours"), program)?,
             redis_version: redis::version(),
             python_version: python::version(),
@@ -76,6 +81,16 @@ impl Lab {
     /// Our server.
     pub(crate) fn ours(&self) -> &OurServer {
         &self.ours
+    }
+
+    /// Another server of ours, with very many objects.
+    pub(crate) fn crowded(&self) -> Result<&OurServer> {
+        started(&self.crowded, || {
+            let folder = self.folder.path().join("crowded");
+            let server = OurServer::start(&folder, self.program.as_deref())?;
+            scale::fill(server.unix())?;
+            Ok(server)
+        })
     }
 
     /// A folder on the disk that all use.

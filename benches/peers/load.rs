@@ -190,7 +190,8 @@ pub(crate) fn side_by_side(
     })
 }
 
-fn run(load: impl Future<Output = Result<f64>>) -> Result<f64> {
+/// Runs a load on one thread.
+pub(crate) fn run<T>(load: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -8,6 +8,8 @@
 
 mod cpu;
 mod echo;
+mod handover;
+mod kinds;
 mod lab;
 mod lean;
 mod load;
@@ -16,12 +18,13 @@ mod python;
 mod redis;
 mod report;
 mod rows;
+mod scale;
 mod server;
 
 use anyhow::{Context as _, Result, bail};
 use lab::Lab;
 use report::Measured;
-use rows::{ROWS, Row, Unit};
+use rows::{Row, Unit};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -33,6 +36,7 @@ fn main() -> Result<()> {
         Some(server::CHILD) => {
             return server::serve(arguments.next().context("a folder")?.as_ref());
         }
+        Some(handover::CHILD) => return handover::serve(arguments),
         _ => {}
     }
     let plan = Plan::read(first.into_iter().chain(arguments))?;
@@ -40,7 +44,7 @@ fn main() -> Result<()> {
     for sentence in lab.about() {
         println!("{sentence}");
     }
-    let rows = ROWS.iter().filter(|row| plan.wants(row));
+    let rows = rows::all().filter(|row| plan.wants(row));
     if plan.alone {
         for row in rows {
             println!("{}", alone(row, &lab, &plan)?);

@@ -37,6 +37,19 @@ impl Process {
         }
         Ok(())
     }
+
+    /// Waits until it has ended by itself, and well.
+    pub(crate) fn wait_until_ended(&mut self) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.0.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("a child process ended: {status}"),
+                None if Instant::now() > until => bail!("a child process does not end"),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
 }
 
 impl Drop for Process {

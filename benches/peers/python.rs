@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use std::process::Command;
 use std::time::Duration;
 
-/// Calls one method of a managed dict for a time and prints the microseconds of one call.
+/// Does one thing with a managed object for a time and prints the microseconds that it takes.
 const SCRIPT: &str = r"
 import sys, time
 from multiprocessing import Manager
@@ -17,7 +17,22 @@ def main():
         get = lambda: shared.get('key')
         def put():
             shared['key'] = 1
-        run = {'get': get, 'set': put}[step]
+        queue, lock = manager.Queue(), manager.Lock()
+        semaphore, listed = manager.Semaphore(1000), manager.list()
+        def pass_on():
+            queue.put(1)
+            queue.get()
+        def take(held):
+            held.acquire()
+            held.release()
+        run = {
+            'get': get,
+            'set': put,
+            'queue': pass_on,
+            'lock': lambda: take(lock),
+            'semaphore': lambda: take(semaphore),
+            'append': lambda: listed.append(1),
+        }[step]
         count, start = 0, time.perf_counter()
         while True:
             for _ in range(16):
@@ -38,7 +53,7 @@ pub(crate) fn version() -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Microseconds of one `get` or `set` of a dict of `multiprocessing.Manager`.
+/// Microseconds of one step with an object of `multiprocessing.Manager`; the script lists the steps.
 pub(crate) fn manager_micros(step: &str, time: Duration) -> Result<f64> {
     let output = Command::new("python3")
         .args(["-c", SCRIPT, step, &time.as_secs_f64().to_string()])

@@ -1,7 +1,9 @@
 //! A private Redis, measured by its own `redis-benchmark`.
 
+use crate::echo::per_step;
 use crate::process::Process;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,38 @@ pub(crate) struct Redis {
     /// Operations a second that were seen, by command line: how many make a sample of the wished length.
     rates: Mutex<Vec<(String, f64)>>,
     _process: Process,
+}
+
+/// What is done one after another over one blocking socket.
+#[derive(Clone, Copy)]
+pub(crate) enum Chore {
+    /// Puts an item into a list and gets it.
+    PutGet,
+    /// Puts an item into a list, moves it to another and deletes it there: a queue whose items survive who took them.
+    TakeAck,
+}
+
+impl Chore {
+    /// Its commands, and what each is answered.
+    fn commands(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Chore::PutGet => &[
+                ("LPUSH bench-queue 1\r\n", ":1\r\n"),
+                (
+                    "BRPOP bench-queue 0\r\n",
+                    "*2\r\n$11\r\nbench-queue\r\n$1\r\n1\r\n",
+                ),
+            ],
+            Chore::TakeAck => &[
+                ("LPUSH bench-queue 1\r\n", ":1\r\n"),
+                (
+                    "BLMOVE bench-queue bench-taken RIGHT LEFT 0\r\n",
+                    "$1\r\n1\r\n",
+                ),
+                ("LREM bench-taken 1 1\r\n", ":1\r\n"),
+            ],
+        }
+    }
 }
 
 /// Is it installed?
@@ -85,6 +119,21 @@ impl Redis {
     ) -> Result<f64> {
         let port = self.port.to_string();
         self.benchmark(&["-p", &port], test, clients, pipeline, time)
+    }
+
+    /// Microseconds of one chore.
+    pub(crate) fn micros(&self, chore: Chore, time: Duration) -> Result<f64> {
+        let mut stream = UnixStream::connect(&self.socket)?;
+        let mut answer = [0; 64];
+        per_step(time, || {
+            for (command, expected) in chore.commands() {
+                stream.write_all(command.as_bytes())?;
+                let answer = &mut answer[..expected.len()];
+                stream.read_exact(answer)?;
+                ensure!(answer == expected.as_bytes(), "redis said {answer:?}");
+            }
+            Ok(())
+        })
     }
 
     fn benchmark(

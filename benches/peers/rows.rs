@@ -5,9 +5,15 @@ use crate::lab::Lab;
 use crate::lean;
 use crate::load::{Connections, Step, Work, one_at_a_time, pipelined, side_by_side};
 use crate::python;
+use crate::{kinds, scale};
 use anyhow::Result;
 use commonhold::Durability::{self, Durable, Memory};
 use std::time::Duration;
+
+/// All rows, in the order of the table.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    [ROWS, kinds::ROWS, scale::ROWS].into_iter().flatten()
+}
 
 /// One comparison.
 pub(crate) struct Row {
@@ -68,12 +74,12 @@ impl Unit {
     }
 }
 
-const UNIX: &str = "unix";
+pub(crate) const UNIX: &str = "unix";
 const TCP: &str = "tcp";
-const ECHO: &str = "64-byte echo, blocking sockets";
+pub(crate) const ECHO: &str = "64-byte echo, blocking sockets";
 
-/// All rows, in the order of the table.
-pub(crate) const ROWS: &[Row] = &[
+/// The rows of calls that cost least: counters and dicts.
+const ROWS: &[Row] = &[
     Row {
         name: "op_unix_vs_echo",
         unit: Unit::Micros,

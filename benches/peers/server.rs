@@ -60,7 +60,8 @@ impl OurServer {
         self.options(&format!("unix://{}", self.socket().display()))
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Its Unix socket.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("socket")
     }
 
