@@ -62,6 +62,20 @@ impl Registry {
         cells
     }
 
+    /// The first objects by name of which this is true, at most so many. Only they are put in order:
+    /// who pages through very many objects asks for it again and again.
+    pub(super) fn first_by_name(&self, most: usize, is: impl Fn(&Cell) -> bool) -> Vec<Arc<Cell>> {
+        let by_name = |a: &Arc<Cell>, b: &Arc<Cell>| a.name.cmp(&b.name);
+        let cells = self.names.iter().filter(|cell| is(cell));
+        let mut cells: Vec<_> = cells.map(|cell| Arc::clone(&cell)).collect();
+        if cells.len() > most {
+            cells.select_nth_unstable_by(most.saturating_sub(1), by_name);
+            cells.truncate(most);
+        }
+        cells.sort_unstable_by(by_name);
+        cells
+    }
+
     /// Any object of which this is true.
     pub(super) fn find(&self, is: impl Fn(&Cell) -> bool) -> Option<Arc<Cell>> {
         let mut cells = self.cells.iter();

@@ -277,18 +277,13 @@ impl Engine {
         let limit = usize::try_from(call.int_or("limit", 1_000)?)
             .unwrap_or(0)
             .clamp(1, LS_MAX);
-        let mut cells = self.registry.all();
-        cells.retain(|cell| {
+        let cells = self.registry.first_by_name(limit, |cell| {
             let name = cell.name.as_ref();
-            !name.is_empty()
-                && name.starts_with(prefix)
-                && name > after
-                && (kind.is_empty() || cell.kind.name == kind)
+            name.starts_with(prefix) && name > after && (kind.is_empty() || cell.kind.name == kind)
         });
-        cells.sort_by(|a, b| a.name.cmp(&b.name));
         let mut gate = self.registry.gate();
-        let mut rows = Vec::with_capacity(limit.min(cells.len()));
-        for cell in cells.iter().take(limit) {
+        let mut rows = Vec::with_capacity(cells.len());
+        for cell in &cells {
             let (pairs, seen) = summary(cell);
             gate = gate.max(seen);
             rows.push(Value::Dict(pairs));
