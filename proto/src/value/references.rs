@@ -5,9 +5,22 @@ use super::{Reference, Value};
 impl Value {
     /// Does it point to a shared object anywhere? Nothing to do for a scalar. Nesting must have been
     /// [bounded](Value::is_too_large) before.
+    #[inline]
     pub fn has_references(&self) -> bool {
         match self {
             Value::Reference(_) => true,
+            Value::Opaque(_)
+            | Value::List(_)
+            | Value::Tuple(_)
+            | Value::Set(_)
+            | Value::Frozenset(_)
+            | Value::Dict(_) => self.has_references_within(),
+            _ => false,
+        }
+    }
+
+    fn has_references_within(&self) -> bool {
+        match self {
             Value::Opaque(opaque) => !opaque.references.is_empty(),
             Value::List(items)
             | Value::Tuple(items)

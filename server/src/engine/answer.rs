@@ -15,6 +15,7 @@ use std::sync::Arc;
 impl Engine {
     /// Ends an operation. If it changes rows, or `changed` some before, its answer is its outcome: sent again it must
     /// neither begin anew nor wait for what has happened already.
+    #[inline]
     pub(super) fn end(
         &self,
         cell: &Arc<Cell>,

@@ -118,11 +118,12 @@ impl Cell {
 impl State {
     /// Applies one row, and keeps the indexes of what ends by itself. `lease` is the caller's.
     pub(super) fn apply(&mut self, oid: Oid, row: &Row, lease: Option<&Arc<Lease>>) {
-        let threatened = if self.lent.is_empty() {
-            Vec::new()
-        } else {
-            self.threatened(row, lease)
-        };
+        if self.lent.is_empty() && self.expires.is_empty() {
+            // Nothing ends by itself, as of most objects.
+            self.object.apply(row);
+            return self.index(oid, row, lease, None);
+        }
+        let threatened = self.threatened(row, lease);
         self.object.apply(row);
         // Whoever rewrites a row that is lent to somebody else leaves it lent.
         let before = match row {
@@ -131,9 +132,7 @@ impl State {
             } => self.lent.get(key).cloned(),
             _ => None,
         };
-        if !self.lent.is_empty() || !self.expires.is_empty() {
-            self.forget_ends(oid, row);
-        }
+        self.forget_ends(oid, row);
         self.index(oid, row, lease, before.as_ref());
         for grant in threatened {
             let kept = self.is_lent(&grant.key, &grant.lease)
@@ -197,6 +196,11 @@ impl State {
                 .filter_map(grant)
                 .collect(),
         }
+    }
+
+    /// Is there anything to take?
+    pub(super) fn has_news(&self) -> bool {
+        !self.late.is_empty() || !self.lost.is_empty()
     }
 
     /// Leases under which rows were lent too late, and grants that were lost.

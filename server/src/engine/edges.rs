@@ -115,18 +115,15 @@ impl Engine {
         &self,
         cell: &Cell,
         state: &State,
-        decision: Result<Decision, Refusal>,
-    ) -> (Result<Decision, Refusal>, Option<Grip>) {
-        let Ok(decided) = &decision else {
-            return (decision, None);
-        };
-        let mut values = decided.rows.iter().filter_map(put);
+        decision: &Decision,
+    ) -> Result<Option<Grip>, Refusal> {
+        let mut values = decision.rows.iter().filter_map(put);
         if !values.any(|(_, value)| value.has_references()) {
-            return (decision, None);
+            return Ok(None);
         }
         let mut grip = Grip::new(&self.references);
         let mut refused = None;
-        for (_, value) in decided.rows.iter().filter_map(put) {
+        for (_, value) in decision.rows.iter().filter_map(put) {
             value.each_reference(&mut |reference| {
                 if refused.is_none()
                     && let Err(refusal) = self.grip_reference(cell, &mut grip, reference)
@@ -138,8 +135,8 @@ impl Engine {
             });
         }
         match refused {
-            Some(refusal) => (Err(refusal), None),
-            None => (decision, Some(grip)),
+            Some(refusal) => Err(refusal),
+            None => Ok(Some(grip)),
         }
     }
 

@@ -86,7 +86,11 @@ impl Engine {
 
     /// Lets a cell go, and sweeps the leases under which rows were lent although they had ended meanwhile.
     pub(super) fn let_go(&self, mut state: MutexGuard<'_, State>) {
-        let (late, lost) = state.take_news();
+        let (late, lost) = if state.has_news() {
+            state.take_news()
+        } else {
+            Default::default()
+        };
         drop(state);
         if !lost.is_empty() {
             self.tell_lost(lost);
@@ -192,11 +196,11 @@ impl Engine {
             // Memory and log may differ: nothing that looked at an object is answered any more.
             return false;
         }
+        let decision = decision.unwrap_or_else(Decision::refuse);
         // Until the end: what rows refer to from now on is held by them.
-        let (decision, _held) = self.grip_decision(cell, state, decision);
-        let Decision { rows, next } = match decision {
-            Ok(decision) => decision,
-            Err(refusal) => Decision::refuse(refusal),
+        let (Decision { rows, next }, _held) = match self.grip_decision(cell, state, &decision) {
+            Ok(held) => (decision, held),
+            Err(refusal) => (Decision::refuse(refusal), None),
         };
         let mut changed = standing.changed;
         let (until, resume, on_deadline) = match next {

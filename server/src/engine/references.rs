@@ -165,10 +165,14 @@ impl References {
     }
 
     /// Rows that referred to these are gone.
+    #[inline]
     pub(super) fn drop_later(&self, oids: Vec<Oid>) {
-        if oids.is_empty() {
-            return;
+        if !oids.is_empty() {
+            self.drop_some_later(oids);
         }
+    }
+
+    fn drop_some_later(&self, oids: Vec<Oid>) {
         let mut dropped = self.dropped.lock();
         if dropped.is_empty() {
             *dropped = oids;
