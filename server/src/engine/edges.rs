@@ -192,16 +192,21 @@ impl Engine {
     /// Counts what rows refer to that are about to be applied. Returns what the rows before them referred to, which is
     /// to be [dropped](super::references::References::drop_later) once the log has the change: never sooner, or a crash
     /// could leave rows that refer to nothing.
+    #[inline]
     pub(super) fn rewrite_edges(&self, cell: &Cell, state: &mut State, rows: &[Row]) -> Vec<Oid> {
         // What the options of an object refer to counts for the object itself, whether or not the log knows it.
         if cell.oid == REGISTRY {
             return Vec::new();
         }
         let mut puts = rows.iter().filter_map(put);
-        let had = !state.edges.is_empty();
-        if !had && !puts.any(|(_, value)| value.has_references()) {
+        if state.edges.is_empty() && !puts.any(|(_, value)| value.has_references()) {
             return Vec::new();
         }
+        self.rewrite(cell, state, rows)
+    }
+
+    fn rewrite(&self, cell: &Cell, state: &mut State, rows: &[Row]) -> Vec<Oid> {
+        let had = !state.edges.is_empty();
         let mut dropped = Vec::new();
         for row in rows {
             match put(row) {

@@ -85,12 +85,17 @@ impl Engine {
     }
 
     /// Lets a cell go, and sweeps the leases under which rows were lent although they had ended meanwhile.
-    pub(super) fn let_go(&self, mut state: MutexGuard<'_, State>) {
-        let (late, lost) = if state.has_news() {
-            state.take_news()
-        } else {
-            Default::default()
-        };
+    #[inline]
+    pub(super) fn let_go(&self, state: MutexGuard<'_, State>) {
+        if state.has_news() {
+            return self.let_go_with_news(state);
+        }
+        drop(state);
+        self.free_orphans();
+    }
+
+    fn let_go_with_news(&self, mut state: MutexGuard<'_, State>) {
+        let (late, lost) = state.take_news();
         drop(state);
         if !lost.is_empty() {
             self.tell_lost(lost);

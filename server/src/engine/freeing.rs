@@ -17,10 +17,14 @@ const ROUNDS_A_CALL: usize = 8;
 
 impl Engine {
     /// Frees what nobody holds any more. To be called with no lock held.
+    #[inline]
     pub(super) fn free_orphans(&self) {
-        if !self.references.has_work() {
-            return;
+        if self.references.has_work() {
+            self.free_in_rounds();
         }
+    }
+
+    fn free_in_rounds(&self) {
         for _ in 0..ROUNDS_A_CALL {
             if !self.free_some() {
                 return;
