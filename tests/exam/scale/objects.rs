@@ -1,6 +1,6 @@
 //! Very many objects.
 
-use super::{READS, ROUNDS, median, micros_each, run};
+use super::{READS, ROUNDS, bar, by_turns, median, micros_each, run};
 use crate::support::{Home, Report, alone, counts};
 use commonhold::blocking::Client;
 use commonhold::{Call, Value};
@@ -61,7 +61,7 @@ async fn make_many() {
     let (get_alone, get_beside) = get_micros(&alone, &ch);
     report.figure("get_us_alone", get_alone);
     report.figure("get_us_beside", get_beside);
-    report.expect(get_beside <= GET_RATIO_MAX * get_alone, || {
+    report.expect(get_beside <= bar(GET_RATIO_MAX) * get_alone, || {
         format!("a get takes {get_alone:.1} us alone, and {get_beside:.1} us beside them")
     });
     report.figure("ls_page_ms_before", ls_before);
@@ -93,14 +93,9 @@ fn name(number: u32) -> String {
 fn get_micros(alone: &Client, beside: &Client) -> (f64, f64) {
     let read = |ch: &Client| {
         let visits = ch.counter("visits");
-        let mut get = || assert_eq!(visits.get().expect("it answers"), 1);
-        median(&micros_each(READS, &mut get))
+        move || assert_eq!(visits.get().expect("it answers"), 1)
     };
-    read(alone);
-    read(beside);
-    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (read(alone), read(beside))).collect();
-    let of = |side: fn(&(f64, f64)) -> f64| median(&rounds.iter().map(side).collect::<Vec<_>>());
-    (of(|round| round.0), of(|round| round.1))
+    by_turns(ROUNDS * READS, read(alone), read(beside))
 }
 
 /// Milliseconds of one page of a list of all objects, after a name.
