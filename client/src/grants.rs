@@ -79,9 +79,14 @@ impl Grants {
         grant
     }
 
-    /// It was given back.
+    /// One who has it gives it back: an rlock's guards share one grant, which ends with the last.
     pub(crate) fn give_back(&self, fence: Fence) {
-        self.state.lock().held.remove(&fence);
+        let mut state = self.state.lock();
+        // The map has one, and whoever gives it back.
+        let is_last = |grant: &Arc<Grant>| Arc::strong_count(grant) <= 2;
+        if state.held.get(&fence).is_some_and(is_last) {
+            state.held.remove(&fence);
+        }
     }
 
     /// The server says that it is lost.
@@ -180,6 +185,16 @@ mod tests {
         assert!(!grants.hold(fence(9)).is_lost());
         grants.lose_until(Revision(1));
         assert!(grants.hold(fence(8)).is_lost());
+    }
+
+    #[test]
+    fn an_outer_guard_hears_of_a_loss_after_the_inner_one_ended() {
+        let grants = Grants::new(Liveness::Connection);
+        let (outer, inner) = (grants.hold(fence(1)), grants.hold(fence(1)));
+        grants.give_back(fence(1));
+        drop(inner);
+        grants.lose(fence(1));
+        assert!(outer.is_lost());
     }
 
     #[test]

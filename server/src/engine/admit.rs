@@ -67,11 +67,25 @@ impl Engine {
             resume,
             on_deadline.map(|call| cell.kind.bind(*call)).transpose(),
         ) {
+            // A client's call, for which an object was made: it is carried out as any other, fence and guard included.
+            (Ok(resume), Ok(_)) if !resume.method.internal => {
+                self.execute_on(&cell, caller, resume.to_call());
+            }
             (Ok(resume), Ok(on_deadline)) => {
                 self.resume(&cell, caller, &resume, on_deadline.as_ref());
             }
             (Err(refusal), _) | (_, Err(refusal)) => self.refuse(caller, refusal),
         }
+    }
+
+    /// Was an object made for the call, and nothing else done yet?
+    fn is_untouched(&self, outcome: &Outcome) -> bool {
+        let OutcomeState::Waiting { oid, resume, .. } = &outcome.state else {
+            return false;
+        };
+        let cell = self.registry.cell(*oid);
+        let method = cell.and_then(|cell| cell.kind.method(&resume.method));
+        method.is_some_and(|method| !method.internal)
     }
 
     /// Checks a call against its method and the limits, and executes it.
@@ -84,11 +98,11 @@ impl Engine {
             Ok(call) => call,
             Err(refusal) => return self.answer(caller, Engine::refused(refusal), Revision(0)),
         };
-        if let Some(lock) = cell.options.shared_lock() {
-            return self.execute_shared(cell, lock, caller, &call);
-        }
         if let Err(refusal) = self.check_guard(cell, caller, &call) {
             return self.answer(caller, Engine::refused(refusal), Revision(0));
+        }
+        if let Some(lock) = cell.options.shared_lock() {
+            return self.execute_shared(cell, lock, caller, &call);
         }
         match caller.fence {
             None => self.execute(cell, caller, &call),
@@ -173,9 +187,14 @@ impl Engine {
             fence: None,
             floor: Revision(0),
         };
-        if let Admission::Resume(outcome) = lane.admit(sequence, fingerprint) {
-            self.go_on(&caller, outcome);
+        let Admission::Resume(outcome) = lane.admit(sequence, fingerprint) else {
+            return;
+        };
+        if self.is_untouched(&outcome) {
+            let refusal = Refusal::new(Code::Cancelled, "it was cancelled");
+            return self.conclude_gone(&caller, refusal, self.registry.gate());
         }
+        self.go_on(&caller, outcome);
     }
 
     /// The client has these replies, or wants them no more. False if it sends runs that no client makes.

@@ -263,10 +263,15 @@ impl State {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Forgets every lent row: the object is gone.
-    pub(super) fn release_all(&mut self, oid: Oid) {
+    /// Forgets every lent row: the object is gone. Returns the grants that are lost with it.
+    #[must_use]
+    pub(super) fn release_all(&mut self, oid: Oid) -> Vec<Loss> {
+        let mut lost = Vec::new();
         for (key, lease) in std::mem::take(&mut self.lent) {
             lease.give_back(oid, &key);
+            let token = self.object.token(&key);
+            lost.extend(token.map(|token| Threatened { lease, key, token }.lost(oid)));
         }
+        lost
     }
 }

@@ -53,7 +53,7 @@ impl Engine {
     /// Deletes objects that are freed: whoever waits for them is refused, and what they held is dropped.
     pub(super) fn delete_freed(&self, cells: &[Arc<Cell>]) {
         for some in cells.chunks(FREED_A_HOLD) {
-            let (mut waiting, mut edges) = (Vec::new(), Vec::new());
+            let (mut waiting, mut edges, mut lost) = (Vec::new(), Vec::new(), Vec::new());
             let mut rows = Rows::new();
             let mut table = self.registry.table.state.lock();
             for cell in some {
@@ -62,7 +62,7 @@ impl Engine {
                     continue;
                 }
                 self.registry.remove(cell);
-                state.release_all(cell.oid);
+                lost.extend(state.release_all(cell.oid));
                 waiting.extend(state.waiting.take_all());
                 edges.push(self.take_edges(cell, &mut state));
                 drop(state);
@@ -77,6 +77,7 @@ impl Engine {
             }
             let gate = table.gate;
             drop(table);
+            self.tell_lost(lost);
             for edges in edges {
                 self.references.drop_later(edges.all().collect());
             }

@@ -13,16 +13,16 @@ use crate::objects::{Arguments, GUARD};
 use commonhold_proto::{Call, Code, Oid, Reference, Refusal, Revision, Value};
 use std::sync::Arc;
 
+/// Kinds whose grants are fences.
+const GUARDS: &[&str] = &["lock", "rlock", "rwlock", "condition"];
+
 /// The argument that tells a lock which of its conditions a call is about.
 const CONDITION: &str = "condition";
 
 impl Engine {
     /// Replaces the names in an object's options by the objects that they name.
     pub(super) fn link(&self, birth: &mut Birth) -> Result<(), Refusal> {
-        let links = [
-            (GUARD.name, &["lock", "rlock", "rwlock", "condition"][..]),
-            (LOCK, &["lock", "rlock"]),
-        ];
+        let links = [(GUARD.name, GUARDS), (LOCK, &["lock", "rlock"][..])];
         for (option, kinds) in links {
             // An option of the same name means what its kind says.
             if option == LOCK && birth.kind.name != CONDITION {
@@ -118,6 +118,9 @@ impl Engine {
 
     /// What guards something is not deleted.
     pub(super) fn check_unguarding(&self, cell: &Cell) -> Result<(), Refusal> {
+        if !GUARDS.contains(&cell.kind.name) {
+            return Ok(());
+        }
         let guarded = self
             .registry
             .find(|other| other.options.guard() == Some(cell.oid));

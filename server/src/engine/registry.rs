@@ -246,7 +246,7 @@ impl Engine {
         }
         state.gone = true;
         self.registry.remove(cell);
-        state.release_all(cell.oid);
+        let lost = state.release_all(cell.oid);
         let waiting = state.waiting.take_all();
         let edges = self.take_edges(cell, &mut state);
         let row = Row::delete(number_key(cell.oid.0));
@@ -254,6 +254,9 @@ impl Engine {
         let gate = table.gate;
         drop(state);
         drop(table);
+        // Whoever came between the first time and this one.
+        self.disband(cell);
+        self.tell_lost(lost);
         self.references.drop_later(edges.all().collect());
         self.refuse_waiting(waiting, gate);
         self.free_orphans();

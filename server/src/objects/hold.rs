@@ -49,8 +49,7 @@ impl Hold {
     pub(super) fn of(operation: &Operation, call: &Arguments) -> Result<Hold, Refusal> {
         let lease_ms = call.seconds("lease")?.map(millis);
         if operation.session.is_none() && lease_ms.is_none() {
-            let message = "a call without a session must say how long it may be held: nobody would see its caller die";
-            return Err(Refusal::new(Code::BadArguments, message));
+            return Err(endless());
         }
         Ok(Hold {
             owner: owner(operation),
@@ -63,9 +62,11 @@ impl Hold {
         })
     }
 
-    /// Is it the caller's?
+    /// Is it the caller's? Callers without a session cannot be told apart: they name the token.
     pub(super) fn is_of(&self, operation: &Operation) -> bool {
-        self.terms.lent() == operation.session && self.owner == owner(operation)
+        operation.session.is_some()
+            && self.terms.lent() == operation.session
+            && self.owner == owner(operation)
     }
 
     /// Taken once more by its holder.
@@ -95,6 +96,9 @@ impl Hold {
         call: &Arguments,
     ) -> Result<Hold, Refusal> {
         let lease_ms = call.seconds("lease")?.map(millis);
+        if self.terms.lent().is_none() && lease_ms.is_none() {
+            return Err(endless());
+        }
         Ok(Hold {
             lease_ms,
             terms: Terms::of(self.terms.lent(), expiry(operation.at, lease_ms)),
@@ -229,6 +233,13 @@ pub(super) fn granted(operation: &Operation, token: Revision, died: Option<&Valu
         ("previous_note".into(), died.cloned().unwrap_or(Value::Null)),
         ("lock".into(), operation.oid.0.into()),
     ])
+}
+
+/// That nobody would see when it ends.
+fn endless() -> Refusal {
+    let message =
+        "what no session holds must say how long it may be held: nobody would see its holder die";
+    Refusal::new(Code::BadArguments, message)
 }
 
 /// That a lock cannot be had at once: the caller did not want to wait, or has no time left. The engine says who holds it.

@@ -51,6 +51,14 @@ enum Entry {
 }
 
 impl Entry {
+    /// Its outcome so far, if it changed rows, or an object was made for it.
+    fn take_waiting(&mut self) -> Option<Box<Outcome>> {
+        match self {
+            Entry::Running { waiting, .. } | Entry::Parked { waiting, .. } => waiting.take(),
+            Entry::Waiting(_) | Entry::Done { .. } => None,
+        }
+    }
+
     fn fingerprint(&self) -> u64 {
         match self {
             Entry::Running { fingerprint, .. } | Entry::Parked { fingerprint, .. } => *fingerprint,
@@ -225,10 +233,12 @@ impl Calls {
     ) -> Option<bool> {
         let entry = self.entries.get_mut(&sequence)?;
         let again = matches!(entry, Entry::Parked { .. });
+        // That an object was made for it is not forgotten because it waits there.
+        let before = entry.take_waiting();
         *entry = Entry::Parked {
             fingerprint: entry.fingerprint(),
             parked,
-            waiting: waiting.map(Box::new),
+            waiting: waiting.map(Box::new).or(before),
         };
         Some(again)
     }
@@ -236,9 +246,10 @@ impl Calls {
     /// A call would wait, but goes no further.
     pub(super) fn turn_back(&mut self, sequence: u64, waiting: Option<Outcome>) {
         if let Some(entry) = self.entries.get_mut(&sequence) {
+            let before = entry.take_waiting();
             *entry = Entry::Running {
                 fingerprint: entry.fingerprint(),
-                waiting: waiting.map(Box::new),
+                waiting: waiting.map(Box::new).or(before),
             };
             self.step_back(sequence);
         }

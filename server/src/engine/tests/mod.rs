@@ -20,6 +20,7 @@ mod lanes;
 mod lapsing;
 mod leases;
 mod locks;
+mod made;
 mod panics;
 mod racing;
 mod reachability;

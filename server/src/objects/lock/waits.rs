@@ -77,6 +77,10 @@ impl Lock {
         call: &Arguments,
     ) -> Result<Decision, Refusal> {
         let hold = self.held(operation, call, "wait on")?;
+        if operation.session.is_none() {
+            let message = "only a session can wait to be notified: nobody would see its caller die";
+            return Err(Refusal::new(Code::BadArguments, message));
+        }
         if !operation.may_wait {
             // It would be given up and taken again at one moment.
             let mut reply = granted(operation, hold.token, None);

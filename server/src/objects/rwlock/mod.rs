@@ -252,5 +252,9 @@ fn holder_key(operation: &Operation) -> RowKey {
     let session = operation.session.map_or(0, |session| session.0);
     key.extend_from_slice(&session.to_be_bytes());
     key.extend_from_slice(&operation.owner.0.to_be_bytes());
+    if operation.session.is_none() {
+        // Callers without a session cannot be told apart: each grant is a holder of its own.
+        key.extend_from_slice(&operation.next.0.to_be_bytes());
+    }
     key.into()
 }
