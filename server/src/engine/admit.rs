@@ -166,6 +166,10 @@ impl Engine {
     /// its kind can.
     pub(crate) fn cancel(&self, connection: &Arc<Connection>, sequence: u64) {
         let lane = &connection.lane;
+        if lane.holdings.has_calls() {
+            // Its client never looks at the reply, so it does not know what to drop.
+            lane.holdings.with(|held| held.disclaim(lane.id, sequence));
+        }
         if let Some(parked) = lane.parked(sequence)
             && self.end_wait(&parked, true)
         {

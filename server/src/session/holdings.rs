@@ -117,6 +117,13 @@ impl Inner {
         gone
     }
 
+    /// The client does not want the reply of this call: acknowledging it gives nothing.
+    pub(crate) fn disclaim(&mut self, lane: LaneId, sequence: u64) {
+        if let Some(call) = self.calls.get_mut(&(lane, sequence)) {
+            call.answered = false;
+        }
+    }
+
     /// The client drops an object. True if the session holds it no more: a call may still bring it.
     pub(crate) fn drop_object(&mut self, oid: Oid) -> bool {
         let Some(held) = self.objects.get_mut(&oid) else {
@@ -188,6 +195,16 @@ mod tests {
         assert!(held.keep(LANE, 3, vec![X], true).is_empty());
         assert_eq!(held.keep(LANE, 3, vec![], true), [X]);
         assert!(!held.holds(X));
+    }
+
+    #[test]
+    fn a_reply_that_nobody_wants_gives_nothing() {
+        let mut held = Inner::default();
+        held.keep(LANE, 5, vec![X], true);
+        held.disclaim(LANE, 5);
+        held.disclaim(LANE, 6);
+        assert!(held.holds(X), "the call may be undone yet");
+        assert_eq!(held.acknowledge(LANE, 5, 5), [X]);
     }
 
     #[test]
