@@ -1,6 +1,7 @@
 //! What a proxy asks for, and who asks: proxies are written once for the async and the blocking client.
 
 use crate::error::{Error, Happened, Result};
+use crate::holdings::Holdings;
 use crate::lane::{Submission, TakeBack, Unheard};
 use crate::object::Handle;
 use bytes::Bytes;
@@ -9,11 +10,12 @@ use commonhold_proto::{Call, Code, Fence, Owner, Refusal, Reply, Target, Value};
 use prost::Message as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A client: [`Client`](crate::Client) answers with futures, [`blocking::Client`](crate::blocking::Client) with results.
-pub trait Caller: Clone + sealed::Sealed {
+pub trait Caller: Clone + Send + Sync + sealed::Sealed + 'static {
     /// What a call gives: something to be awaited, or the result itself.
     type Answer<T>;
 
@@ -46,6 +48,10 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn ties(&self) -> Ties;
 
+        /// Has the objects dropped that nobody wants any more.
+        #[doc(hidden)]
+        fn let_go(&self);
+
         /// The owner of what a proxy holds, where that is not the thread.
         #[doc(hidden)]
         fn owner_of_proxy(&self) -> Option<Owner>;
@@ -53,7 +59,37 @@ pub(crate) mod sealed {
 }
 
 /// What makes a Rust value of a reply.
-pub(crate) type Read<T> = fn(Reply) -> Result<T>;
+pub(crate) enum Read<T> {
+    Plain(fn(Reply) -> Result<T>),
+    /// Once.
+    Making(Option<Box<Make<T>>>),
+}
+
+type Make<T> = dyn FnOnce(Reply) -> Result<T> + Send;
+
+impl<T> Read<T> {
+    /// The result of a call, given back to whom it concerns. What it brought and is not in the result is given up.
+    pub(crate) fn finish(&mut self, reply: Reply, holdings: &Holdings) -> Result<T> {
+        let brought = match &reply.result {
+            Ok(value) if value.has_references() => Some(value.clone()),
+            _ => None,
+        };
+        let result = match self {
+            Read::Plain(read) => read(reply),
+            Read::Making(make) => match make.take() {
+                Some(make) => make(reply),
+                None => Err(Error::Closed),
+            },
+        };
+        if let Some(brought) = brought
+            // What needs no drop has no room for a reference.
+            && (result.is_err() || !mem::needs_drop::<T>())
+        {
+            holdings.give_up(&brought);
+        }
+        result
+    }
+}
 
 /// A call on its way to a [`Caller`], with what makes a Rust value of its reply.
 #[must_use = "a request does nothing until a caller is asked"]
@@ -114,9 +150,10 @@ impl<T> Request<T> {
         call: Result<Call>,
         timeout: Option<Duration>,
         repeatable: bool,
-        read: Read<T>,
+        read: fn(Reply) -> Result<T>,
     ) -> Request<T> {
         let work = Work::new(Aim::Handle(Arc::clone(handle)), call, timeout, repeatable);
+        let read = Read::Plain(read);
         Request { work, read }
     }
 
@@ -125,9 +162,21 @@ impl<T> Request<T> {
         target: Target,
         call: Call,
         timeout: Option<Duration>,
-        read: Read<T>,
+        read: fn(Reply) -> Result<T>,
     ) -> Request<T> {
         let work = Work::new(Aim::Target(target), Ok(call), timeout, false);
+        let read = Read::Plain(read);
+        Request { work, read }
+    }
+
+    /// A call whose value becomes something that only its caller knows how to make.
+    pub(crate) fn making(
+        target: Target,
+        call: Call,
+        make: impl FnOnce(Reply) -> Result<T> + Send + 'static,
+    ) -> Request<T> {
+        let work = Work::new(Aim::Target(target), Ok(call), None, false);
+        let read = Read::Making(Some(Box::new(make)));
         Request { work, read }
     }
 
@@ -213,7 +262,8 @@ impl Work {
         let opened = matches!(target, Target::Open(_));
         let unheard = match (self.unheard, &handle) {
             (Fate::TakeBack(undo), Some(handle)) => {
-                let handle = Arc::clone(handle);
+                // Under the lane's lock the last proxy must not end.
+                let handle = handle.bare();
                 Unheard::TakeBack(TakeBack::new(move |reply| {
                     let call = undo(reply.result.as_ref().ok()?)?;
                     if let Some(oid) = reply.oid {
@@ -236,7 +286,7 @@ impl Work {
 }
 
 /// A call's bytes. The sequence 0 and an absent time-out take none: the lane adds them.
-fn body(call: Call, target: Target, owner: Owner, fence: Option<Fence>) -> Bytes {
+pub(crate) fn body(call: Call, target: Target, owner: Owner, fence: Option<Fence>) -> Bytes {
     let mut call = call.into_wire(0, target, None, owner);
     call.fence = fence.map(Fence::to_wire);
     call.encode_to_vec().into()

@@ -1,6 +1,6 @@
 //! The async client.
 
-use crate::caller::{Caller, Request, Settling, Work, sealed};
+use crate::caller::{Caller, Read, Request, Settling, Work, sealed};
 use crate::drive::drive;
 use crate::error::{Error, Happened, Result};
 use crate::object::Object;
@@ -71,7 +71,7 @@ impl Client {
             Error::Configuration(format!("an async client needs tokio: {error}"))
         })?;
         session.enter();
-        let lane = Arc::new(SharedLane::default());
+        let lane = Arc::new(SharedLane::new(&session.holdings));
         let client = Client {
             inner: Arc::new(Inner {
                 lane: Arc::clone(&lane),
@@ -190,6 +190,10 @@ impl sealed::Sealed for Client {
     fn ties(&self) -> sealed::Ties {
         sealed::Ties(Arc::clone(&self.inner.session))
     }
+
+    fn let_go(&self) {
+        self.inner.lane.let_go();
+    }
 }
 
 impl Caller for Client {
@@ -222,7 +226,7 @@ impl Caller for Client {
 pub struct Answer<T> {
     client: Client,
     stage: Stage,
-    read: fn(Reply) -> Result<T>,
+    read: Read<T>,
 }
 
 enum Stage {
@@ -252,9 +256,13 @@ impl<T> Future for Answer<T> {
         let Poll::Ready(reply) = inner.lane.poll_reply(*sequence, cx) else {
             return Poll::Pending;
         };
+        let holdings = &inner.session.holdings;
         let result = reply
             .and_then(|reply| settling.settle(reply))
-            .and_then(answer.read);
+            .and_then(|reply| answer.read.finish(reply, holdings));
+        if holdings.has_unwanted() {
+            inner.lane.let_go();
+        }
         answer.stage = Stage::Ended;
         Poll::Ready(result)
     }

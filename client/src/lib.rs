@@ -27,6 +27,7 @@ mod channel;
 mod drive;
 mod establish;
 mod grants;
+mod holdings;
 mod lane;
 mod net;
 mod session;
@@ -39,16 +40,16 @@ pub use caller::{Caller, Request};
 pub use client::{Answer, Client};
 pub use commonhold_proto::login::AuthKey;
 pub use commonhold_proto::{
-    Call, Code, Durability, Fence, Oid, Open, OpenOptions, Owner, Refusal, Reply, Revision, Target,
-    Value,
+    Call, Code, Durability, Fence, Oid, Open, OpenOptions, Owner, Reference, Refusal, Reply,
+    Revision, Target, Value,
 };
 pub use error::{Error, Happened, Result};
 pub use object::Object;
 pub use options::{Liveness, Options};
 pub use place::Place;
 pub use proxy::{
-    Acquire, Acquiring, Array, Barrier, Condition, Counter, Dead, Dict, Event, Guard, Holder,
-    Increment, Items, Job, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit, Queue, RwLock,
-    Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Who,
+    Acquire, Acquiring, Anonymous, Array, Barrier, Condition, Counter, Dead, Dict, Draft, Event,
+    Guard, Holder, Increment, Items, Job, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit,
+    Queue, RwLock, Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Who,
 };
 pub use stats::Stats;

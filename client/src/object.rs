@@ -1,9 +1,10 @@
 //! An object by its name: what every proxy stands on.
 
 use crate::caller::{self, Caller, Request};
-use crate::error::Result;
+use crate::error::{Error, Happened, Result};
+use crate::holdings::{self, Holdings};
 use commonhold_proto::{
-    Call, Durability, Fence, Oid, Open, OpenOptions, Owner, Reply, Target, Value,
+    Call, Durability, Fence, Oid, Open, OpenOptions, Owner, Reference, Reply, Target, Value,
 };
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -32,6 +33,44 @@ pub(crate) struct Handle {
     oid: AtomicU64,
     /// It is never opened by name again: what it is about belongs to this very object.
     pinned: bool,
+    /// Keeps an anonymous object.
+    hold: Option<Arc<Hold>>,
+}
+
+/// Keeps an anonymous object for as long as there are proxies of it.
+struct Hold {
+    holdings: Arc<Holdings>,
+    oid: Oid,
+    /// Has what nobody wants dropped.
+    let_go: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Hold {
+    fn new<C: Caller>(client: &C, oid: Oid) -> Hold {
+        let holdings = Arc::clone(&client.ties().0.holdings);
+        holdings.adopt(oid);
+        let client = client.clone();
+        Hold {
+            holdings,
+            oid,
+            let_go: Box::new(move || client.let_go()),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // A forked child has nothing of its parent's to drop.
+        if self.holdings.release(self.oid) {
+            (self.let_go)();
+        }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.oid).finish()
+    }
 }
 
 impl Handle {
@@ -51,6 +90,19 @@ impl Handle {
         if !self.pinned {
             self.oid.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// The same without what keeps the object.
+    pub(crate) fn bare(self: &Arc<Handle>) -> Arc<Handle> {
+        if self.hold.is_none() {
+            return Arc::clone(self);
+        }
+        Arc::new(Handle {
+            open: self.open.clone(),
+            oid: AtomicU64::new(self.oid.load(Ordering::Relaxed)),
+            pinned: self.pinned,
+            hold: None,
+        })
     }
 
     pub(crate) fn options(&self) -> &[(String, Value)] {
@@ -77,6 +129,7 @@ impl<C: Caller> Object<C> {
             open,
             oid: AtomicU64::new(0),
             pinned: false,
+            hold: None,
         });
         Object {
             client,
@@ -86,7 +139,49 @@ impl<C: Caller> Object<C> {
         }
     }
 
+    /// The very object of this identity.
+    fn identified(
+        client: C,
+        kind: &str,
+        name: &str,
+        oid: Oid,
+        hold: Option<Arc<Hold>>,
+    ) -> Object<C> {
+        let mut object = Object::new(client, kind, name);
+        let open = object.handle.open.clone();
+        object.handle = Arc::new(Handle {
+            open,
+            oid: AtomicU64::new(oid.0),
+            pinned: name.is_empty(),
+            hold,
+        });
+        object
+    }
+
+    /// The object of an identity that somebody told, of this kind: see [`pin`](Object::pin).
+    pub(crate) fn at(client: C, kind: &str, oid: Oid) -> Object<C> {
+        Object::identified(client, kind, "", oid, None)
+    }
+
+    /// The object that a reference points to. Of an anonymous one that a reply brought it takes over what the reply holds.
+    pub(crate) fn of_reference(client: C, reference: &Value) -> Result<Object<C>> {
+        let Value::Reference(reference) = reference else {
+            let reason = format!("a reference was expected, not {}", reference.type_name());
+            return Err(Error::Value {
+                reason,
+                happened: Happened::No,
+            });
+        };
+        let Reference { kind, name, oid } = &**reference;
+        let hold = holdings::is_anonymous(reference).then(|| Arc::new(Hold::new(&client, *oid)));
+        Ok(Object::identified(client, kind, name, *oid, hold))
+    }
+
     fn reopened(self, change: impl FnOnce(&mut OpenOptions)) -> Object<C> {
+        // An anonymous object is never made by a call of its own: there is nothing left to choose.
+        if self.handle.pinned {
+            return self;
+        }
         let mut open = self.handle.open.clone();
         change(&mut open.options);
         Object {
@@ -106,6 +201,25 @@ impl<C: Caller> Object<C> {
     #[must_use]
     pub fn exists(self, exists: bool) -> Object<C> {
         self.reopened(|options| options.exists = Some(exists))
+    }
+
+    /// The call of the server that opens it.
+    pub(crate) fn opening(&self) -> Call {
+        let OpenOptions {
+            durability,
+            exists,
+            options,
+        } = &self.handle.open.options;
+        let options = options.iter().map(|(k, v)| (k.as_str().into(), v.clone()));
+        let mut call = Call::new("open", [self.kind().into(), self.name().into()])
+            .with("options", Value::Dict(options.collect()));
+        if let Some(durability) = durability {
+            call = call.with("durability", durability.name());
+        }
+        if let Some(exists) = exists {
+            call = call.with("exists", *exists);
+        }
+        call
     }
 
     /// Adds a creation option of the kind.
@@ -148,18 +262,11 @@ impl<C: Caller> Object<C> {
             open: self.handle.open.clone(),
             oid: AtomicU64::new(self.handle.oid.load(Ordering::Relaxed)),
             pinned: true,
+            hold: self.handle.hold.clone(),
         });
         Object {
             handle,
             ..self.clone()
-        }
-    }
-
-    /// Its identity, once a call has told it.
-    pub(crate) fn oid(&self) -> Option<Oid> {
-        match self.handle.target() {
-            Target::Oid(oid) => Some(oid),
-            Target::Open(_) => None,
         }
     }
 
@@ -171,6 +278,38 @@ impl<C: Caller> Object<C> {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.handle.open.name
+    }
+
+    /// Its identity, if it is known: that of an anonymous object always is, that of a named one after a call.
+    pub fn oid(&self) -> Option<Oid> {
+        match self.handle.target() {
+            Target::Oid(oid) => Some(oid),
+            Target::Open(_) => None,
+        }
+    }
+
+    /// A reference to it, to be stored in other objects.
+    ///
+    /// It keeps nothing by itself: of an anonymous object keep the proxy until what stores the reference has returned.
+    pub fn reference(&self) -> Value {
+        Value::Reference(Box::new(Reference {
+            kind: self.kind().to_owned(),
+            name: self.name().to_owned(),
+            oid: self.oid().unwrap_or(Oid(0)),
+        }))
+    }
+
+    /// Keeps an anonymous object for so long, rounded up to seconds, although nothing may refer to it: until another
+    /// process, told its [identity](Object::oid), has stored a reference to it.
+    ///
+    /// # Errors
+    /// Refused with `ObjectGone` if it is gone, with `BadArguments` for more than an hour, or if it has no known identity.
+    pub fn pin(&self, time: Duration) -> C::Answer<()> {
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        let oid = self.oid().unwrap_or(Oid(0));
+        let call = Call::new("pin", [oid.0.into(), seconds.max(1).into()]);
+        let request = Request::of(holdings::server(), call, None, caller::read_nothing);
+        self.client.ask(request)
     }
 
     /// The client that calls.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Happened, Result};
 use crate::grants::Grants;
+use crate::holdings::Holdings;
 use crate::options::{Liveness, Options};
 use crate::place::Place;
 use commonhold_proto::login::{AuthKey, Token};
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     lease_losses: AtomicU64,
     /// What it believes that it holds.
     pub(crate) grants: Grants,
+    /// The anonymous objects that it wants.
+    pub(crate) holdings: Arc<Holdings>,
     lanes: AtomicU64,
     /// Numbers the owners of an async client.
     owners: AtomicU64,
@@ -62,6 +65,7 @@ impl Session {
             key_name: options.key_name.clone(),
             liveness,
             grants: Grants::new(liveness),
+            holdings: Arc::new(Holdings::new()),
             identity: identity(options.name.as_deref()),
             connect_for: options.connect_for,
             reconnect_for: options.reconnect_for,
@@ -81,6 +85,7 @@ impl Session {
             key_source: self.key_source.clone(),
             liveness: self.liveness,
             grants: Grants::new(self.liveness),
+            holdings: Arc::new(Holdings::new()),
             identity: wire::Identity {
                 pid: std::process::id(),
                 ..self.identity.clone()

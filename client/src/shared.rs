@@ -3,19 +3,25 @@
 //! The lock guards the lane and the waker of its driver. It is held for a few steps and nothing else is locked under it;
 //! callers are woken under it, which only marks them to run.
 
+use crate::caller;
 use crate::error::{Error, Happened, Result};
-use crate::lane::{Lane, Submission, Violation};
+use crate::holdings::{self, Brought, Holdings};
+use crate::lane::{Lane, Submission, Unheard, Violation, brings};
 use crate::stats::Stats;
 use bytes::Bytes;
 use commonhold_proto::{Reply, wire};
 use parking_lot::Mutex;
+use std::mem;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// A lane, its callers and its driver.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SharedLane {
     state: Mutex<State>,
+    /// What the session wants.
+    holdings: Arc<Holdings>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +36,12 @@ struct State {
     closed: bool,
     /// Wait for the opening, or for the end.
     watchers: Vec<Waker>,
+    /// The session and the number that the last connection gave it.
+    seat: (u64, u32),
+    /// The call by which this lane drops objects of the session's.
+    dropping: Option<u64>,
+    /// Replies to acknowledge once so many drops are over.
+    withheld: Vec<(u64, u64)>,
 }
 
 /// What became of the first connection.
@@ -64,6 +76,13 @@ pub(crate) enum Standing {
 }
 
 impl SharedLane {
+    pub(crate) fn new(holdings: &Arc<Holdings>) -> SharedLane {
+        SharedLane {
+            state: Mutex::default(),
+            holdings: Arc::clone(holdings),
+        }
+    }
+
     /// Takes a call; its reply comes under the number that this returns.
     pub(crate) fn submit(&self, submission: Submission, now: Instant) -> Result<u64> {
         let mut state = self.state.lock();
@@ -81,7 +100,34 @@ impl SharedLane {
 
     /// The reply, once it is there.
     pub(crate) fn poll_reply(&self, sequence: u64, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
-        self.state.lock().lane.poll_take(sequence, cx)
+        let mut state = self.state.lock();
+        let polled = state.lane.poll_take(sequence, cx);
+        if let Poll::Ready(Ok(reply)) = &polled
+            && brings(reply)
+        {
+            state.receive(&self.holdings, sequence, reply);
+        }
+        polled
+    }
+
+    /// Lets what the session wants no more be dropped.
+    pub(crate) fn let_go(&self) {
+        let driver = self.state.lock().driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Ready once everything is dropped that the session wants no more, or nothing can be.
+    pub(crate) fn poll_let_go(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let state = self.state.lock();
+        let idle = state.closing || !state.lane.is_connected();
+        drop(state);
+        if idle || self.holdings.is_settled(cx.waker()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Nobody waits for this call any more. Tells whether it may have happened.
@@ -178,6 +224,7 @@ impl SharedLane {
     /// The next frame to send. If there is none, the driver is woken when there is.
     pub(crate) fn next(&self, cx: &mut Context<'_>) -> Next {
         let mut state = self.state.lock();
+        state.tend(&self.holdings);
         if let Some(frame) = state.lane.next_frame(Instant::now()) {
             return Next::Frame(frame);
         }
@@ -202,6 +249,7 @@ impl SharedLane {
     pub(crate) fn connected(&self, welcome: &wire::Welcome) {
         let mut state = self.state.lock();
         state.lane.connected(welcome);
+        state.sit(welcome);
         state.opening = Opening::Done;
         state.wake_watchers();
     }
@@ -257,6 +305,9 @@ impl SharedLane {
         state.closing = true;
         state.closed = true;
         state.lane.abandon_all(&Error::Closed, &Error::Closed);
+        if state.dropping.take().is_some() {
+            self.holdings.drop_ended();
+        }
         state.wake_watchers();
     }
 }
@@ -272,6 +323,64 @@ impl State {
         } else {
             Standing::Even
         }
+    }
+
+    /// A reply was taken that brings objects.
+    fn receive(&mut self, holdings: &Holdings, sequence: u64, reply: &Reply) {
+        let Ok(value) = &reply.result else { return };
+        let brought = Brought {
+            session: self.seat.0,
+            lane: self.seat.1,
+            sequence,
+            last: self.lane.last(),
+        };
+        match holdings.receive(value, brought) {
+            None => self.lane.acknowledge(sequence),
+            Some(drop) => self.withheld.push((sequence, drop)),
+        }
+    }
+
+    /// Drops what the session wants no more, and acknowledges what was withheld until a drop was over.
+    fn tend(&mut self, holdings: &Holdings) {
+        if let Some(sequence) = self.dropping
+            && !self.lane.has(sequence)
+        {
+            self.dropping = None;
+            holdings.drop_ended();
+        }
+        if !self.withheld.is_empty() {
+            let over = holdings.drops();
+            let (now, later) = mem::take(&mut self.withheld)
+                .into_iter()
+                .partition(|(_, drop)| *drop <= over);
+            let now: Vec<(u64, u64)> = now;
+            self.withheld = later;
+            for (sequence, _) in now {
+                self.lane.acknowledge(sequence);
+            }
+        }
+        if self.lane.is_connected()
+            && !self.closing
+            && let Some((target, call)) = holdings.begin_drop(self.seat.0)
+        {
+            let submission = Submission {
+                body: caller::body(call, target, holdings::OWNER, None),
+                timeout: None,
+                repeatable: false,
+                unheard: Unheard::CarryOut,
+            };
+            let sequence = self.lane.submit(submission, Instant::now());
+            self.lane.abandon(sequence);
+            self.dropping = Some(sequence);
+        }
+    }
+
+    /// In another session the old numbers mean nothing.
+    fn sit(&mut self, welcome: &wire::Welcome) {
+        if self.seat.0 != welcome.session {
+            self.withheld.clear();
+        }
+        self.seat = (welcome.session, welcome.lane);
     }
 
     fn wake_watchers(&mut self) {

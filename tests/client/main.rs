@@ -1,5 +1,6 @@
 //! The Rust client against a real server, over real sockets.
 
+mod anonymous;
 mod asynchronous;
 mod blocking;
 mod guards;

@@ -69,7 +69,8 @@ const GOODBYE_FOR: Duration = Duration::from_secs(1);
 /// connection. The last one that is dropped says goodbye.
 ///
 /// In a forked child it goes on with a session of its own, which it opens at its first call; the parent's connection is
-/// let go without a word.
+/// let go without a word. Of the parent's anonymous objects it holds none: it may use those that are pinned, or that other
+/// objects refer to, but its copies of proxies keep nothing.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -277,20 +278,37 @@ impl sealed::Sealed for Client {
     fn ties(&self) -> sealed::Ties {
         sealed::Ties(Arc::clone(&self.inner().session))
     }
+
+    fn let_go(&self) {
+        let Ok(runner) = self.inner().runner() else {
+            return;
+        };
+        runner.lane.let_go();
+        let until = Instant::now() + GOODBYE_FOR;
+        // What is not dropped by then is dropped with the next call.
+        let _ = runner.wait(0, Some(until), |cx| runner.lane.poll_let_go(cx));
+    }
 }
 
 impl Caller for Client {
     type Answer<T> = Result<T>;
 
     fn ask<T: 'static>(&self, request: Request<T>) -> Result<T> {
-        let (work, read) = request.into_parts();
+        let (work, mut read) = request.into_parts();
         let work = work?;
-        let runner = self.inner().runner()?;
+        let inner = self.inner();
+        let (runner, holdings) = (inner.runner()?, &inner.session.holdings);
         let (submission, settling) = work.into_submission(owner);
         let sequence = runner.lane.submit(submission, Instant::now())?;
         let waited = runner.wait(sequence, None, |cx| runner.lane.poll_reply(sequence, cx));
         match waited {
-            Ok(reply) => read(settling.settle(reply?)?),
+            Ok(reply) => {
+                let result = read.finish(settling.settle(reply?)?, holdings);
+                if holdings.has_unwanted() {
+                    sealed::Sealed::let_go(self);
+                }
+                result
+            }
             Err(Stopped::Interrupted | Stopped::TimedOut) => {
                 let happened = runner.lane.abandon(sequence);
                 runner.nudge();

@@ -48,7 +48,7 @@ pub(super) enum Stopped {
 impl Runner {
     pub(super) fn new(session: &Arc<Session>, interrupt: Option<Interrupt>) -> io::Result<Runner> {
         let reactor = Arc::new(Reactor::new()?);
-        let lane = Arc::new(SharedLane::default());
+        let lane = Arc::new(SharedLane::new(&session.holdings));
         let net = BlockingNet {
             reactor: Arc::clone(&reactor),
         };

@@ -148,7 +148,8 @@ impl Lane {
         self.last
     }
 
-    /// The reply, once it is there. Whoever takes it has consumed it: it is acknowledged.
+    /// The reply, once it is there. Whoever takes it has consumed it: it is acknowledged, or must be by whoever takes it
+    /// if it [brings](brings) objects.
     pub(crate) fn poll_take(&mut self, sequence: u64, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
         let Some(entry) = self.calls.get_mut(&sequence) else {
             return Poll::Ready(Err(Error::Closed));
@@ -164,7 +165,10 @@ impl Lane {
             return Poll::Pending;
         };
         let entry = self.calls.remove(&sequence).expect("it was just there");
-        self.acknowledge(sequence);
+        let brings = matches!(&entry.stage, Stage::Answered(Ok(reply)) if brings(reply));
+        if !brings {
+            self.acknowledge(sequence);
+        }
         match entry.stage {
             Stage::Answered(result) => Poll::Ready(result),
             _ => Poll::Ready(Err(Error::Closed)),
@@ -407,11 +411,31 @@ impl Lane {
         }
     }
 
-    fn acknowledge(&mut self, sequence: u64) {
+    /// Is the call not over yet?
+    pub(crate) fn has(&self, sequence: u64) -> bool {
+        self.calls.contains_key(&sequence)
+    }
+
+    /// The last number given to a call.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// The server may forget this reply.
+    pub(crate) fn acknowledge(&mut self, sequence: u64) {
         self.acknowledged.insert(sequence, sequence);
         self.unsent.insert(sequence, sequence);
         self.unsent_count += 1;
     }
+}
+
+/// Does a reply bring shared objects?
+pub(crate) fn brings(reply: &Reply) -> bool {
+    matches!(&reply.result, Ok(value) if value.has_references())
 }
 
 impl Entry {

@@ -4,6 +4,43 @@
 macro_rules! factories {
     ($client:ty) => {
         impl $client {
+            /// Objects without names, each of which lives as long as something refers to it:
+            /// `ch.anonymous().list::<i64>().create()` makes one.
+            pub fn anonymous(&self) -> $crate::proxy::Anonymous<$client> {
+                $crate::proxy::Anonymous::new(self.clone())
+            }
+
+            /// The object that a reference points to; a [draft](crate::Draft::of) makes a typed proxy. Makes no call.
+            ///
+            /// # Errors
+            /// If the value is no reference.
+            pub fn object_of(
+                &self,
+                reference: &commonhold_proto::Value,
+            ) -> Result<Object<$client>> {
+                Object::of_reference(self.clone(), reference)
+            }
+
+            /// The object of this kind and identity, which somebody [pinned](Object::pin) and told. The proxy keeps nothing.
+            /// Makes no call.
+            pub fn object_at(&self, kind: &str, oid: commonhold_proto::Oid) -> Object<$client> {
+                Object::at(self.clone(), kind, oid)
+            }
+
+            /// Gives up the references to anonymous objects in a value that a call returned.
+            ///
+            /// Every reference that is returned keeps its object until the end of the session, or until it is given up: once,
+            /// either to the proxy that [`object_of`](Self::object_of) or a [draft](crate::Draft::of) makes of it, which keeps the
+            /// object in its place, or by this. A clone of a value that was given up keeps nothing; of a proxy make clones, not proxies of its own reference. Results that have no room
+            /// for a reference give up what they leave out.
+            pub fn forget(&self, value: &commonhold_proto::Value) {
+                let session = $crate::caller::sealed::Sealed::ties(self).0;
+                session.holdings.give_up(value);
+                if session.holdings.has_unwanted() {
+                    $crate::caller::sealed::Sealed::let_go(self);
+                }
+            }
+
             /// The list of this name. Makes no call.
             pub fn list<T>(&self, name: &str) -> $crate::proxy::List<T, $client>
             where

@@ -1,5 +1,6 @@
 //! Typed proxies, written once for both clients: what differs is what a call gives, a future or a result.
 
+mod anonymous;
 mod array;
 mod barrier;
 mod condition;
@@ -26,6 +27,7 @@ mod shared;
 mod slice;
 mod who;
 
+pub use anonymous::{Anonymous, Draft};
 pub use array::Array;
 pub use barrier::Barrier;
 pub use condition::Condition;
@@ -87,6 +89,17 @@ macro_rules! creation_options {
         /// The object without its type.
         pub fn object(&self) -> &crate::Object<C> {
             &self.object
+        }
+
+        /// A reference to it, to be stored in other objects: see [`Object::reference`](crate::Object::reference).
+        pub fn reference(&self) -> commonhold_proto::Value {
+            self.object.reference()
+        }
+
+        /// This type over another object.
+        pub(crate) fn over(mut self, object: crate::Object<C>) -> Self {
+            self.object = object.called_as(&self.object);
+            self
         }
     };
 }

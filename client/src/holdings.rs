@@ -1,0 +1,295 @@
+//! The anonymous objects that a session wants.
+//!
+//! The server keeps for a session what its replies brought, until the session drops it. Here is counted what the program
+//! still has: proxies, and references in values that nobody made a proxy of. What is wanted by nobody is dropped, all of it
+//! in one call, and one such call at a time: a reply that brings an object while it is being dropped is acknowledged only
+//! after that, so the drop, which names the replies before it, cannot take what that reply brings. The lock is a leaf; it
+//! is taken under a lane's.
+
+use commonhold_proto::{Call, Oid, Open, OpenOptions, Owner, Reference, Target, Value};
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+/// At most so many objects are dropped in one call.
+const DROPPED_AT_ONCE: usize = 1_000;
+
+/// What one session wants of anonymous objects.
+#[derive(Debug)]
+pub(crate) struct Holdings {
+    /// A forked child holds nothing of its parent's.
+    pid: u32,
+    /// Is there anything to drop, perhaps? Whoever has no anonymous objects pays for a look here.
+    any: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: HashMap<Oid, Held>,
+    /// Nobody wanted these when somebody last looked.
+    unwanted: Vec<Oid>,
+    /// A drop of these is under way.
+    leaving: HashSet<Oid>,
+    /// How many drops are over.
+    drops: u64,
+    /// Wait until there is nothing to drop.
+    watchers: Vec<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    proxies: u64,
+    /// References that replies brought and that nobody made a proxy of, nor gave up.
+    loose: u64,
+    /// The replies that brought it and that the server may not know to be here.
+    replies: Vec<Brought>,
+}
+
+/// A reply that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Brought {
+    pub(crate) session: u64,
+    pub(crate) lane: u32,
+    pub(crate) sequence: u64,
+    /// The last call of its lane by then: when a later one was answered, the server knows that this reply is here.
+    pub(crate) last: u64,
+}
+
+impl Holdings {
+    pub(crate) fn new() -> Holdings {
+        Holdings {
+            pid: std::process::id(),
+            any: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// A reply brings this value. If it may not be acknowledged yet: after which drop it may.
+    pub(crate) fn receive(&self, value: &Value, by: Brought) -> Option<u64> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let mut after = None;
+        each_anonymous(value, |oid| {
+            let held = state.objects.entry(oid).or_default();
+            held.loose += 1;
+            held.replies.retain(|reply| {
+                (reply.session, reply.lane) != (by.session, by.lane) || reply.last >= by.sequence
+            });
+            if held.replies.last() != Some(&by) {
+                held.replies.push(by);
+            }
+            if state.leaving.contains(&oid) {
+                after = Some(state.drops + 1);
+            }
+        });
+        after
+    }
+
+    /// A proxy is made of a reference.
+    pub(crate) fn adopt(&self, oid: Oid) {
+        let mut state = self.state.lock();
+        let held = state.objects.entry(oid).or_default();
+        held.proxies += 1;
+        held.loose = held.loose.saturating_sub(1);
+    }
+
+    /// The last clone of a proxy is gone. Tells whether there is something to drop.
+    pub(crate) fn release(&self, oid: Oid) -> bool {
+        if self.pid != std::process::id() {
+            return false;
+        }
+        self.lower(oid, |held| held.proxies = held.proxies.saturating_sub(1));
+        self.has_unwanted()
+    }
+
+    /// The program wants no proxies of the references in a value.
+    pub(crate) fn give_up(&self, value: &Value) {
+        each_anonymous(value, |oid| {
+            self.lower(oid, |held| held.loose = held.loose.saturating_sub(1));
+        });
+    }
+
+    fn lower(&self, oid: Oid, lower: impl FnOnce(&mut Held)) {
+        let mut state = self.state.lock();
+        let Some(held) = state.objects.get_mut(&oid) else {
+            return;
+        };
+        lower(held);
+        if held.is_unwanted() {
+            state.unwanted.push(oid);
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
+    /// Is there anything to drop, perhaps?
+    pub(crate) fn has_unwanted(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// The call that drops what nobody wants, if there is anything and no such call is under way, for a lane of this
+    /// session. [`drop_ended`](Holdings::drop_ended) must follow.
+    pub(crate) fn begin_drop(&self, session: u64) -> Option<(Target, Call)> {
+        if !self.has_unwanted() {
+            return None;
+        }
+        let mut state = self.state.lock();
+        if !state.leaving.is_empty() {
+            return None;
+        }
+        let mut replies: Vec<Brought> = Vec::new();
+        while state.leaving.len() < DROPPED_AT_ONCE
+            && let Some(oid) = state.unwanted.pop()
+        {
+            // Somebody may want it again.
+            if state.objects.get(&oid).is_some_and(Held::is_unwanted) {
+                let held = state.objects.remove(&oid);
+                replies.extend(held.into_iter().flat_map(|held| held.replies));
+                state.leaving.insert(oid);
+            }
+        }
+        self.any
+            .store(!state.unwanted.is_empty(), Ordering::Release);
+        if state.leaving.is_empty() {
+            return None;
+        }
+        let oids = state.leaving.iter().map(|oid| oid.0.into());
+        let oids = Value::List(oids.collect());
+        // Those of a session before this one mean nothing to the server.
+        replies.retain(|reply| reply.session == session);
+        replies.sort_unstable_by_key(|reply| (reply.lane, reply.sequence));
+        replies.dedup_by_key(|reply| (reply.lane, reply.sequence));
+        let pair = |reply: Brought| Value::Tuple(vec![reply.lane.into(), reply.sequence.into()]);
+        let replies = Value::List(replies.into_iter().map(pair).collect());
+        Some((server(), Call::new("drop", [oids]).with("replies", replies)))
+    }
+
+    /// The drop is over, whatever became of it.
+    pub(crate) fn drop_ended(&self) {
+        let mut state = self.state.lock();
+        state.leaving.clear();
+        state.drops += 1;
+        state.watchers.drain(..).for_each(Waker::wake);
+    }
+
+    /// How many drops are over.
+    pub(crate) fn drops(&self) -> u64 {
+        self.state.lock().drops
+    }
+
+    /// Is there nothing to drop? If there is, the waker is woken when a drop is over.
+    pub(crate) fn is_settled(&self, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        let settled = state.unwanted.is_empty() && state.leaving.is_empty();
+        if !settled && !state.watchers.iter().any(|known| known.will_wake(waker)) {
+            state.watchers.push(waker.clone());
+        }
+        settled
+    }
+}
+
+impl Held {
+    const fn is_unwanted(&self) -> bool {
+        self.proxies == 0 && self.loose == 0
+    }
+}
+
+/// As whom objects are dropped: it makes no difference.
+pub(crate) const OWNER: Owner = Owner(0);
+
+/// The server itself.
+pub(crate) fn server() -> Target {
+    Target::Open(Box::new(Open {
+        kind: "server".to_owned(),
+        name: "$server".to_owned(),
+        options: OpenOptions::default(),
+    }))
+}
+
+/// Does it point to an anonymous object, which must not be lost?
+pub(crate) fn is_anonymous(reference: &Reference) -> bool {
+    reference.name.is_empty() && reference.oid.0 != 0
+}
+
+fn each_anonymous(value: &Value, mut see: impl FnMut(Oid)) {
+    value.each_reference(&mut |reference| {
+        if is_anonymous(reference) {
+            see(reference.oid);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X: Oid = Oid(7);
+
+    fn reference() -> Value {
+        Value::Reference(Box::new(Reference {
+            kind: "list".into(),
+            name: String::new(),
+            oid: X,
+        }))
+    }
+
+    fn reply(sequence: u64, last: u64) -> Brought {
+        Brought {
+            session: 1,
+            lane: 0,
+            sequence,
+            last,
+        }
+    }
+
+    /// The oids and the replies of the drop that begins now.
+    fn dropped(holdings: &Holdings) -> Option<(Value, Value)> {
+        let (_, mut call) = holdings.begin_drop(1)?;
+        Some((call.arguments.remove(0), call.named.remove(0).1))
+    }
+
+    fn pairs(sequences: &[u64]) -> Value {
+        let pair = |sequence: &u64| Value::Tuple(vec![0.into(), (*sequence).into()]);
+        Value::List(sequences.iter().map(pair).collect())
+    }
+
+    #[test]
+    fn the_last_proxy_drops_what_replies_brought() {
+        let holdings = Holdings::new();
+        assert_eq!(holdings.receive(&reference(), reply(1, 2)), None);
+        assert_eq!(holdings.receive(&reference(), reply(2, 2)), None);
+        holdings.adopt(X);
+        holdings.release(X);
+        assert_eq!(dropped(&holdings), None, "the other reference is loose");
+        holdings.give_up(&reference());
+        let oids = Value::List(vec![X.0.into()]);
+        assert_eq!(dropped(&holdings), Some((oids, pairs(&[1, 2]))));
+    }
+
+    #[test]
+    fn replies_that_the_server_knows_to_be_here_are_not_named() {
+        let holdings = Holdings::new();
+        for sequence in 1..=100 {
+            holdings.receive(&reference(), reply(sequence, sequence));
+            holdings.give_up(&reference());
+        }
+        let (_, replies) = dropped(&holdings).expect("nobody wants it");
+        assert_eq!(replies, pairs(&[100]));
+    }
+
+    #[test]
+    fn what_comes_while_it_is_dropped_is_acknowledged_after_that() {
+        let holdings = Holdings::new();
+        holdings.receive(&reference(), reply(1, 1));
+        holdings.give_up(&reference());
+        assert!(dropped(&holdings).is_some());
+        assert_eq!(holdings.receive(&reference(), reply(2, 3)), Some(1));
+        holdings.give_up(&reference());
+        assert_eq!(dropped(&holdings), None, "one at a time");
+        holdings.drop_ended();
+        assert_eq!(holdings.drops(), 1);
+        let (_, replies) = dropped(&holdings).expect("it came again");
+        assert_eq!(replies, pairs(&[2]));
+    }
+}

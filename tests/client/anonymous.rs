@@ -1,0 +1,315 @@
+//! Anonymous objects and references, held by proxies.
+
+use crate::server::{Cutter, TestServer, eventually};
+use commonhold::{Code, Durability, Error, List, Result, Value, blocking};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How many anonymous objects there are.
+fn anonymous(watcher: &blocking::Client) -> i64 {
+    let Value::Dict(pairs) = watcher.server().status().expect("it answers") else {
+        panic!("the status is a dict");
+    };
+    let found = pairs
+        .iter()
+        .find(|(key, _)| key.as_text() == Some("anonymous"));
+    found
+        .and_then(|(_, value)| value.as_int())
+        .expect("a number")
+}
+
+#[track_caller]
+fn comes_to(watcher: &blocking::Client, count: i64) {
+    eventually(&format!("{count} anonymous objects"), || {
+        anonymous(watcher) == count
+    });
+}
+
+fn watcher(server: &TestServer) -> blocking::Client {
+    server.options().connect_blocking().expect("connects")
+}
+
+#[test]
+fn a_blocking_proxy_keeps_its_object_until_it_is_dropped() -> Result<()> {
+    let server = TestServer::start();
+    let (ch, watcher) = (watcher(&server), watcher(&server));
+    let list = ch.anonymous().list::<i64>().create()?;
+    list.append(1)?;
+    let clone = list.clone();
+    drop(list);
+    clone.append(2)?;
+    assert_eq!(clone.copy()?, [1, 2]);
+    assert_eq!(anonymous(&watcher), 1);
+    drop(clone);
+    assert_eq!(anonymous(&watcher), 0, "it is dropped at once");
+    let sized = ch.anonymous().semaphore(2).with(|it| it.owned(false));
+    let semaphore = sized.create()?;
+    assert_eq!(semaphore.value()?, 2);
+    let guarded = ch.anonymous().lock().create()?.acquire().call()?;
+    assert_eq!(anonymous(&watcher), 2, "the guard keeps its lock");
+    drop(guarded);
+    assert_eq!(anonymous(&watcher), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_async_proxy_keeps_its_object_until_it_is_dropped() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let dict = ch.anonymous().dict::<String, i64>().create().await?;
+    dict.set("a", 1).await?;
+    let watched = tokio::task::spawn_blocking(move || {
+        let watcher = watcher(&server);
+        assert_eq!(anonymous(&watcher), 1);
+        (server, watcher)
+    });
+    let (_server, watcher) = watched.await.expect("it counts");
+    assert_eq!(dict.get("a").await?, Some(1));
+    drop(dict);
+    let watched = tokio::task::spawn_blocking(move || comes_to(&watcher, 0));
+    watched.await.expect("it is freed");
+    Ok(())
+}
+
+#[test]
+fn what_is_stored_outlives_the_client_that_made_it() -> Result<()> {
+    let server = TestServer::start();
+    let (maker, reader) = (watcher(&server), watcher(&server));
+    let named = maker.dict::<String, Value>("named");
+    let durable = |list: blocking::List<i64>| list.durability(Durability::Durable);
+    let list = maker.anonymous().list::<i64>().with(durable).create()?;
+    list.append(7)?;
+    named.set("list", list.reference())?;
+    drop(list);
+    maker.close();
+    let named = reader.dict::<String, Value>("named");
+    let found = named.get("list")?.expect("it is stored");
+    let wrong = reader.anonymous().counter().of(&found);
+    assert_eq!(wrong.expect_err("a list").code(), Some(Code::WrongKind));
+    let list = reader.anonymous().list::<i64>().of(&found)?;
+    assert_eq!(list.copy()?, [7]);
+    named.delete("list")?;
+    assert_eq!(list.copy()?, [7], "the proxy keeps it");
+    drop(list);
+    assert_eq!(anonymous(&reader), 0);
+    Ok(())
+}
+
+#[test]
+fn objects_nest() -> Result<()> {
+    let server = TestServer::start();
+    let (ch, other) = (watcher(&server), watcher(&server));
+    let outer = ch.anonymous().list::<Value>().create()?;
+    {
+        let middle = ch.anonymous().dict::<String, Value>().create()?;
+        let inner = ch.anonymous().list::<String>().create()?;
+        inner.append("deep".into())?;
+        middle.set("inner", inner.reference())?;
+        outer.append(middle.reference())?;
+    }
+    assert_eq!(anonymous(&other), 3);
+    let middle = outer.get(0)?.expect("the dict");
+    let middle = ch.anonymous().dict::<String, Value>().of(&middle)?;
+    let inner = middle.get("inner")?.expect("the list");
+    let inner = ch.anonymous().list::<String>().of(&inner)?;
+    assert_eq!(inner.get(0)?, Some("deep".into()));
+    drop((outer, middle));
+    assert_eq!(anonymous(&other), 1, "the innermost has a proxy");
+    drop(inner);
+    assert_eq!(anonymous(&other), 0);
+    Ok(())
+}
+
+#[test]
+fn a_returned_reference_keeps_its_object_until_it_is_given_up() -> Result<()> {
+    let server = TestServer::start();
+    let (ch, other) = (watcher(&server), watcher(&server));
+    let outer = ch.anonymous().list::<Value>().create()?;
+    let lonely = ch.anonymous().counter().create()?.reference();
+    let gone = outer.append(lonely).expect_err("nobody kept it");
+    assert_eq!(gone.code(), Some(Code::ObjectGone));
+    let counter = ch.anonymous().counter().create()?;
+    outer.append(counter.reference())?;
+    drop(counter);
+    let found = outer.get(0)?.expect("the counter");
+    outer.clear()?;
+    assert_eq!(anonymous(&other), 2, "the value keeps it");
+    let counter = ch.anonymous().counter().of(&found)?;
+    counter.increment(3).call()?;
+    outer.append(counter.reference())?;
+    drop(counter);
+    let copies = outer.copy()?;
+    outer.clear()?;
+    assert_eq!(ch.object_of(&copies[0])?.kind(), "counter");
+    assert_eq!(anonymous(&other), 1, "the proxy has taken it over");
+    let counter = ch.anonymous().counter().create()?;
+    outer.append(counter.reference())?;
+    drop(counter);
+    let found = outer.copy()?;
+    outer.clear()?;
+    ch.forget(&found[0]);
+    assert_eq!(anonymous(&other), 1, "it was given up");
+    // Nor does a result keep what it has no room for.
+    let counter = ch.anonymous().counter().create()?;
+    outer.append(counter.reference())?;
+    drop(counter);
+    let numbers = ch.anonymous().list::<i64>().of(&outer.reference())?;
+    numbers.get(0).expect_err("a reference is no number");
+    outer.clear()?;
+    assert_eq!(anonymous(&other), 1);
+    Ok(())
+}
+
+#[test]
+fn lost_replies_leave_nothing_and_free_nothing_early() -> Result<()> {
+    let server = TestServer::start();
+    let cutter = Cutter::before(&server);
+    let ch = server.options_at(&cutter.socket()).connect_blocking()?;
+    let other = watcher(&server);
+    let outer = ch.anonymous().list::<Value>().create()?;
+    let first = ch.anonymous().list::<i64>().create()?;
+    outer.append(first.reference())?;
+    drop(first);
+    cutter.cut_every(1500);
+    for round in 0..300 {
+        let list = ch.anonymous().list::<i64>().create()?;
+        list.append(round)?;
+        outer.append(list.reference())?;
+        drop(list);
+        let found = outer.pop()?.expect("the list");
+        let list = ch.anonymous().list::<i64>().of(&found)?;
+        assert_eq!(list.copy()?, [round]);
+    }
+    cutter.cut_every(0);
+    assert!(cutter.cuts() > 10, "{} cuts", cutter.cuts());
+    // What is left of a drop whose connection was cut goes with the next call.
+    outer.len()?;
+    comes_to(&other, 2);
+    drop(outer);
+    comes_to(&other, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn concurrent_reads_of_one_reference_free_nothing_early() -> Result<()> {
+    let server = TestServer::start();
+    let cutter = Cutter::before(&server);
+    let ch = server.options_at(&cutter.socket()).connect().await?;
+    let lanes = [ch.clone(), ch.lane().await?];
+    let outer = ch.anonymous().list::<Value>().create().await?;
+    let inner = ch.anonymous().list::<i64>().create().await?;
+    inner.append(1).await?;
+    outer.append(inner.reference()).await?;
+    drop(inner);
+    cutter.cut_every(50_000);
+    let mut readers = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let ch = lanes[number % 2].clone();
+        let outer = ch.anonymous().list::<Value>().of(&outer.reference())?;
+        readers.spawn(async move {
+            for round in 0..50 {
+                let found = outer.get(0).await?.expect("the list");
+                let inner = ch.anonymous().list::<i64>().of(&found)?;
+                assert_eq!(inner.copy().await?, [1], "round {round}");
+                // Nobody hears of this one.
+                let mut unheard = pin!(outer.get(0));
+                poll_fn(|cx| {
+                    let _ = unheard.as_mut().poll(cx);
+                    Poll::Ready(())
+                })
+                .await;
+            }
+            Result::Ok(())
+        });
+    }
+    readers
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<()>>()?;
+    cutter.cut_every(0);
+    outer.clear().await?;
+    let watched = tokio::task::spawn_blocking(move || {
+        comes_to(&watcher(&server), 1);
+        server
+    });
+    let server = watched.await.expect("the inner one is freed");
+    drop(outer);
+    let watched = tokio::task::spawn_blocking(move || comes_to(&watcher(&server), 0));
+    watched.await.expect("the outer one is freed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn ten_thousand_leave_nothing() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let mut makers = tokio::task::JoinSet::new();
+    for number in 0..10_000 {
+        let ch = ch.clone();
+        makers.spawn(async move {
+            let list = ch.anonymous().list::<i64>().create().await?;
+            list.append(number).await?;
+            Result::Ok(list)
+        });
+    }
+    let lists = makers
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<Vec<List<i64, _>>>>()?;
+    let before = ch.stats().calls;
+    drop(lists);
+    let watched = tokio::task::spawn_blocking(move || {
+        comes_to(&watcher(&server), 0);
+        server
+    });
+    let _server = watched.await.expect("all are freed");
+    let drops = ch.stats().calls - before;
+    assert!(drops <= 100, "{drops} calls dropped 10,000 objects");
+    Ok(())
+}
+
+#[test]
+fn a_cycle_is_collected_and_a_proxy_is_not() -> Result<()> {
+    let server = TestServer::start();
+    let (ch, other) = (watcher(&server), watcher(&server));
+    let kept = ch.anonymous().list::<i64>().create()?;
+    let cycle = ch.anonymous().list::<Value>().create()?;
+    cycle.append(cycle.reference())?;
+    drop(cycle);
+    assert_eq!(anonymous(&other), 2);
+    let collect = commonhold::Call::new("collect", []);
+    let collected = other.server().object().call(collect)?;
+    assert_eq!(collected, 1.into());
+    kept.append(1)?;
+    assert_eq!(kept.copy()?, [1]);
+    assert_eq!(anonymous(&other), 1);
+    Ok(())
+}
+
+#[test]
+fn a_pinned_object_is_handed_over_by_its_identity() -> Result<()> {
+    let server = TestServer::start();
+    let (ch, other) = (watcher(&server), watcher(&server));
+    let list = ch.anonymous().list::<i64>().create()?;
+    list.append(1)?;
+    list.object().pin(Duration::from_secs(60))?;
+    let oid = list.object().oid().expect("it has one");
+    drop(list);
+    let list = other.anonymous().list::<i64>().at(oid);
+    assert_eq!(list.copy()?, [1]);
+    let named = other
+        .dict::<String, Value>("named")
+        .durability(Durability::Memory);
+    named.set("list", list.reference())?;
+    assert_eq!(other.object_at("list", oid).kind(), "list");
+    let unknown = ch
+        .list::<i64>("named?")
+        .object()
+        .pin(Duration::from_secs(1));
+    assert!(matches!(unknown, Err(Error::Refused(_))), "{unknown:?}");
+    Ok(())
+}
