@@ -2,15 +2,14 @@
 //!
 //! The server keeps for a session what its replies brought, until the session drops it. Here is counted what the program
 //! still has: proxies, and references in values that nobody made a proxy of. What is wanted by nobody is dropped, all of it
-//! in one call, and one such call at a time: a reply that brings an object while it is being dropped is acknowledged only
-//! after that, so the drop, which names the replies before it, cannot take what that reply brings. The lock is a leaf; it
-//! is taken under a lane's.
+//! in one call, and one such call of a lane at a time. A reply that brings an object while it is being dropped is
+//! acknowledged only after that, so the drop, which names the replies before it, cannot take what that reply brings. The
+//! lock is a leaf; it is taken under a lane's.
 
 use commonhold_proto::{Call, Oid, Open, OpenOptions, Owner, Reference, Target, Value};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Waker;
 
 /// At most so many objects are dropped in one call.
 const DROPPED_AT_ONCE: usize = 1_000;
@@ -30,12 +29,12 @@ struct State {
     objects: HashMap<Oid, Held>,
     /// Nobody wanted these when somebody last looked.
     unwanted: Vec<Oid>,
-    /// A drop of these is under way.
-    leaving: HashSet<Oid>,
-    /// How many drops are over.
+    /// Drops of these are under way: by which each.
+    leaving: HashMap<Oid, u64>,
+    /// Drops so far.
     drops: u64,
-    /// Wait until there is nothing to drop.
-    watchers: Vec<Waker>,
+    /// Those that are not over.
+    under_way: HashSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -80,9 +79,7 @@ impl Holdings {
             if held.replies.last() != Some(&by) {
                 held.replies.push(by);
             }
-            if state.leaving.contains(&oid) {
-                after = Some(state.drops + 1);
-            }
+            after = after.max(state.leaving.get(&oid).copied());
         });
         after
     }
@@ -128,64 +125,61 @@ impl Holdings {
         self.any.load(Ordering::Acquire)
     }
 
-    /// The call that drops what nobody wants, if there is anything and no such call is under way, for a lane of this
-    /// session. [`drop_ended`](Holdings::drop_ended) must follow.
-    pub(crate) fn begin_drop(&self, session: u64) -> Option<(Target, Call)> {
+    /// The call that drops what nobody wants, for a lane of this session, and its number. When it is over,
+    /// [`drop_ended`](Holdings::drop_ended) must be told.
+    pub(crate) fn begin_drop(&self, session: u64) -> Option<(u64, Call)> {
         if !self.has_unwanted() {
             return None;
         }
         let mut state = self.state.lock();
-        if !state.leaving.is_empty() {
-            return None;
-        }
-        let mut replies: Vec<Brought> = Vec::new();
-        while state.leaving.len() < DROPPED_AT_ONCE
+        let state = &mut *state;
+        let number = state.drops + 1;
+        let (mut oids, mut replies, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        while oids.len() < DROPPED_AT_ONCE
             && let Some(oid) = state.unwanted.pop()
         {
             // Somebody may want it again.
-            if state.objects.get(&oid).is_some_and(Held::is_unwanted) {
-                let held = state.objects.remove(&oid);
-                replies.extend(held.into_iter().flat_map(|held| held.replies));
-                state.leaving.insert(oid);
+            if !state.objects.get(&oid).is_some_and(Held::is_unwanted) {
+                continue;
             }
+            // It came again while another lane drops it.
+            if state.leaving.contains_key(&oid) {
+                later.push(oid);
+                continue;
+            }
+            let held = state.objects.remove(&oid);
+            replies.extend(held.into_iter().flat_map(|held| held.replies));
+            state.leaving.insert(oid, number);
+            oids.push(oid.0.into());
         }
+        state.unwanted.append(&mut later);
         self.any
             .store(!state.unwanted.is_empty(), Ordering::Release);
-        if state.leaving.is_empty() {
+        if oids.is_empty() {
             return None;
         }
-        let oids = state.leaving.iter().map(|oid| oid.0.into());
-        let oids = Value::List(oids.collect());
+        state.drops = number;
+        state.under_way.insert(number);
         // Those of a session before this one mean nothing to the server.
-        replies.retain(|reply| reply.session == session);
+        replies.retain(|reply: &Brought| reply.session == session);
         replies.sort_unstable_by_key(|reply| (reply.lane, reply.sequence));
         replies.dedup_by_key(|reply| (reply.lane, reply.sequence));
         let pair = |reply: Brought| Value::Tuple(vec![reply.lane.into(), reply.sequence.into()]);
         let replies = Value::List(replies.into_iter().map(pair).collect());
-        Some((server(), Call::new("drop", [oids]).with("replies", replies)))
+        let call = Call::new("drop", [Value::List(oids)]).with("replies", replies);
+        Some((number, call))
     }
 
-    /// The drop is over, whatever became of it.
-    pub(crate) fn drop_ended(&self) {
+    /// The drop of this number is over, whatever became of it.
+    pub(crate) fn drop_ended(&self, number: u64) {
         let mut state = self.state.lock();
-        state.leaving.clear();
-        state.drops += 1;
-        state.watchers.drain(..).for_each(Waker::wake);
+        state.leaving.retain(|_, by| *by != number);
+        state.under_way.remove(&number);
     }
 
-    /// How many drops are over.
-    pub(crate) fn drops(&self) -> u64 {
-        self.state.lock().drops
-    }
-
-    /// Is there nothing to drop? If there is, the waker is woken when a drop is over.
-    pub(crate) fn is_settled(&self, waker: &Waker) -> bool {
-        let mut state = self.state.lock();
-        let settled = state.unwanted.is_empty() && state.leaving.is_empty();
-        if !settled && !state.watchers.iter().any(|known| known.will_wake(waker)) {
-            state.watchers.push(waker.clone());
-        }
-        settled
+    /// Is the drop of this number over?
+    pub(crate) fn is_over(&self, number: u64) -> bool {
+        !self.state.lock().under_way.contains(&number)
     }
 }
 
@@ -246,6 +240,7 @@ mod tests {
     /// The oids and the replies of the drop that begins now.
     fn dropped(holdings: &Holdings) -> Option<(Value, Value)> {
         let (_, mut call) = holdings.begin_drop(1)?;
+        assert_eq!(call.method, "drop");
         Some((call.arguments.remove(0), call.named.remove(0).1))
     }
 
@@ -287,9 +282,20 @@ mod tests {
         assert_eq!(holdings.receive(&reference(), reply(2, 3)), Some(1));
         holdings.give_up(&reference());
         assert_eq!(dropped(&holdings), None, "one at a time");
-        holdings.drop_ended();
-        assert_eq!(holdings.drops(), 1);
+        assert!(!holdings.is_over(1));
+        holdings.drop_ended(1);
+        assert!(holdings.is_over(1) && holdings.has_unwanted());
         let (_, replies) = dropped(&holdings).expect("it came again");
         assert_eq!(replies, pairs(&[2]));
+    }
+
+    #[test]
+    fn a_forked_child_drops_nothing_of_its_parents() {
+        let mut holdings = Holdings::new();
+        holdings.receive(&reference(), reply(1, 1));
+        holdings.adopt(X);
+        holdings.pid += 1;
+        assert!(!holdings.release(X));
+        assert_eq!(dropped(&holdings), None);
     }
 }

@@ -11,7 +11,6 @@ use crate::stats::Stats;
 use bytes::Bytes;
 use commonhold_proto::{Reply, wire};
 use parking_lot::Mutex;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -38,9 +37,9 @@ struct State {
     watchers: Vec<Waker>,
     /// The session and the number that the last connection gave it.
     seat: (u64, u32),
-    /// The call by which this lane drops objects of the session's.
-    dropping: Option<u64>,
-    /// Replies to acknowledge once so many drops are over.
+    /// The call by which this lane drops objects of the session's, and the drop's number.
+    dropping: Option<(u64, u64)>,
+    /// Replies to acknowledge once a drop is over.
     withheld: Vec<(u64, u64)>,
 }
 
@@ -118,16 +117,14 @@ impl SharedLane {
         }
     }
 
-    /// Ready once everything is dropped that the session wants no more, or nothing can be.
+    /// Ready once this lane drops nothing, or cannot.
     pub(crate) fn poll_let_go(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let state = self.state.lock();
-        let idle = state.closing || !state.lane.is_connected();
-        drop(state);
-        if idle || self.holdings.is_settled(cx.waker()) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        let mut state = self.state.lock();
+        if state.closing || !state.lane.is_connected() || state.dropping.is_none() {
+            return Poll::Ready(());
         }
+        state.watchers.push(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Nobody waits for this call any more. Tells whether it may have happened.
@@ -305,8 +302,8 @@ impl SharedLane {
         state.closing = true;
         state.closed = true;
         state.lane.abandon_all(&Error::Closed, &Error::Closed);
-        if state.dropping.take().is_some() {
-            self.holdings.drop_ended();
+        if let Some((_, drop)) = state.dropping.take() {
+            self.holdings.drop_ended(drop);
         }
         state.wake_watchers();
     }
@@ -342,27 +339,29 @@ impl State {
 
     /// Drops what the session wants no more, and acknowledges what was withheld until a drop was over.
     fn tend(&mut self, holdings: &Holdings) {
-        if let Some(sequence) = self.dropping
+        if let Some((sequence, drop)) = self.dropping
             && !self.lane.has(sequence)
         {
             self.dropping = None;
-            holdings.drop_ended();
+            holdings.drop_ended(drop);
+            self.wake_watchers();
         }
         if !self.withheld.is_empty() {
-            let over = holdings.drops();
-            let (now, later) = mem::take(&mut self.withheld)
-                .into_iter()
-                .partition(|(_, drop)| *drop <= over);
-            let now: Vec<(u64, u64)> = now;
-            self.withheld = later;
-            for (sequence, _) in now {
-                self.lane.acknowledge(sequence);
-            }
+            let lane = &mut self.lane;
+            self.withheld.retain(|(sequence, drop)| {
+                let over = holdings.is_over(*drop);
+                if over {
+                    lane.acknowledge(*sequence);
+                }
+                !over
+            });
         }
-        if self.lane.is_connected()
+        if self.dropping.is_none()
+            && self.lane.is_connected()
             && !self.closing
-            && let Some((target, call)) = holdings.begin_drop(self.seat.0)
+            && let Some((drop, call)) = holdings.begin_drop(self.seat.0)
         {
+            let target = holdings::server();
             let submission = Submission {
                 body: caller::body(call, target, holdings::OWNER, None),
                 timeout: None,
@@ -371,7 +370,7 @@ impl State {
             };
             let sequence = self.lane.submit(submission, Instant::now());
             self.lane.abandon(sequence);
-            self.dropping = Some(sequence);
+            self.dropping = Some((sequence, drop));
         }
     }
 

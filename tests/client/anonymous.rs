@@ -296,7 +296,7 @@ fn a_pinned_object_is_handed_over_by_its_identity() -> Result<()> {
     let (ch, other) = (watcher(&server), watcher(&server));
     let list = ch.anonymous().list::<i64>().create()?;
     list.append(1)?;
-    list.object().pin(Duration::from_secs(60))?;
+    list.object().pin(Duration::from_mins(1))?;
     let oid = list.object().oid().expect("it has one");
     drop(list);
     let list = other.anonymous().list::<i64>().at(oid);
@@ -311,5 +311,20 @@ fn a_pinned_object_is_handed_over_by_its_identity() -> Result<()> {
         .object()
         .pin(Duration::from_secs(1));
     assert!(matches!(unknown, Err(Error::Refused(_))), "{unknown:?}");
+    Ok(())
+}
+
+#[test]
+fn a_condition_keeps_its_anonymous_lock() -> Result<()> {
+    let server = TestServer::start();
+    let (ch, other) = (watcher(&server), watcher(&server));
+    let lock = ch.anonymous().lock().create()?;
+    let on = lock.reference();
+    let condition = ch.anonymous().condition().with(|it| it.on(on)).create()?;
+    drop(lock);
+    assert_eq!(anonymous(&other), 2);
+    drop(condition.acquire().call()?);
+    drop(condition);
+    assert_eq!(anonymous(&other), 0);
     Ok(())
 }

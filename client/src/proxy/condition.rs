@@ -7,6 +7,7 @@ use crate::caller::Caller;
 use crate::error::Result;
 use crate::object::Object;
 use crate::{Client, blocking};
+use commonhold_proto::Value;
 use std::time::Duration;
 
 /// A shared condition, with a lock of its own or [on](Condition::on) another.
@@ -25,9 +26,10 @@ impl<C: Caller> Condition<C> {
     creation_options!();
     super::policies!();
 
-    /// Lets it share the lock of this name, which must exist when the condition is made. Several conditions may share one.
+    /// Lets it share the lock of this name, or of this [reference](Object::reference), which must exist when the condition is
+    /// made. Several conditions may share one.
     #[must_use]
-    pub fn on(mut self, lock: &str) -> Condition<C> {
+    pub fn on(mut self, lock: impl Into<Value>) -> Condition<C> {
         self.object = self.object.option("lock", lock);
         self
     }

@@ -70,9 +70,10 @@ macro_rules! creation_options {
             self
         }
 
-        /// Lets nobody write to it without a fence of the lock of this name, which must exist when the object is made.
+        /// Lets nobody write to it without a fence of the lock of this name, or of this
+        /// [reference](crate::Object::reference), which must exist when the object is made.
         #[must_use]
-        pub fn guarded_by(mut self, lock: &str) -> Self {
+        pub fn guarded_by(mut self, lock: impl Into<commonhold_proto::Value>) -> Self {
             self.object = self.object.option("guard", lock);
             self
         }
