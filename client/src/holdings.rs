@@ -81,6 +81,16 @@ impl Holdings {
             }
             after = after.max(state.leaving.get(&oid).copied());
         });
+        if after.is_some() {
+            // Its acknowledgement leaves at some later time: it is named until then, and that is until its object is dropped.
+            each_anonymous(value, |oid| {
+                let held = state.objects.entry(oid).or_default();
+                let mut replies = held.replies.iter_mut();
+                if let Some(reply) = replies.rfind(|reply| **reply == by) {
+                    reply.last = u64::MAX;
+                }
+            });
+        }
         after
     }
 
@@ -287,6 +297,21 @@ mod tests {
         assert!(holdings.is_over(1) && holdings.has_unwanted());
         let (_, replies) = dropped(&holdings).expect("it came again");
         assert_eq!(replies, pairs(&[2]));
+    }
+
+    #[test]
+    fn a_reply_that_is_acknowledged_later_is_named() {
+        let holdings = Holdings::new();
+        holdings.receive(&reference(), reply(1, 1));
+        holdings.give_up(&reference());
+        assert!(dropped(&holdings).is_some());
+        assert_eq!(holdings.receive(&reference(), reply(2, 2)), Some(1));
+        holdings.drop_ended(1);
+        assert_eq!(holdings.receive(&reference(), reply(3, 3)), None);
+        holdings.give_up(&reference());
+        holdings.give_up(&reference());
+        let (_, replies) = dropped(&holdings).expect("nobody wants it");
+        assert_eq!(replies, pairs(&[2, 3]));
     }
 
     #[test]

@@ -213,13 +213,6 @@ async fn concurrent_reads_of_one_reference_free_nothing_early() -> Result<()> {
                 let found = outer.get(0).await?.expect("the list");
                 let inner = ch.anonymous().list::<i64>().of(&found)?;
                 assert_eq!(inner.copy().await?, [1], "round {round}");
-                // Nobody hears of this one.
-                let mut unheard = pin!(outer.get(0));
-                poll_fn(|cx| {
-                    let _ = unheard.as_mut().poll(cx);
-                    Poll::Ready(())
-                })
-                .await;
             }
             Result::Ok(())
         });
@@ -326,5 +319,32 @@ fn a_condition_keeps_its_anonymous_lock() -> Result<()> {
     drop(condition.acquire().call()?);
     drop(condition);
     assert_eq!(anonymous(&other), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reply_that_nobody_hears_keeps_nothing() -> Result<()> {
+    let server = TestServer::start();
+    let ch = server.options().connect().await?;
+    let outer = ch.anonymous().list::<Value>().create().await?;
+    let inner = ch.anonymous().list::<i64>().create().await?;
+    outer.append(inner.reference()).await?;
+    drop(inner);
+    for _ in 0..200 {
+        let mut unheard = pin!(outer.get(0));
+        poll_fn(|cx| {
+            let _ = unheard.as_mut().poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
+    }
+    outer.clear().await?;
+    let watched = tokio::task::spawn_blocking(move || {
+        comes_to(&watcher(&server), 1);
+        server
+    });
+    let _server = watched.await.expect("the inner one is freed");
+    assert_eq!(outer.len().await?, 0);
     Ok(())
 }
