@@ -1,7 +1,7 @@
 //! Objects without names: making them, and following references to them.
 
 use super::{
-    Array, Barrier, Condition, Counter, Dict, Event, Latch, List, Lock, Namespace, RwLock,
+    Array, Barrier, Condition, Counter, Dict, Event, Latch, List, Lock, Namespace, Queue, RwLock,
     Semaphore, Set, Shared,
 };
 use crate::caller::{Caller, Request};
@@ -84,6 +84,8 @@ macro_rules! typed_drafts {
 typed_drafts! {
     /// A list.
     list() -> List;
+    /// A queue.
+    queue() -> Queue;
     /// A set.
     set() -> Set;
     /// A value.
@@ -125,6 +127,15 @@ impl<P: Send + 'static, C: Caller> Draft<P, C> {
     pub fn with(mut self, change: impl FnOnce(P) -> P) -> Draft<P, C> {
         self.blank = change(self.blank);
         self
+    }
+
+    /// As [`with`](Draft::with), of options that may be no values: `.try_with(|value| value.initial(5))?`.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn try_with(mut self, change: impl FnOnce(P) -> Result<P>) -> Result<Draft<P, C>> {
+        self.blank = change(self.blank)?;
+        Ok(self)
     }
 
     /// Makes a new object. It lives as long as there are proxies of it, or references in other objects.
