@@ -50,6 +50,6 @@ pub use place::Place;
 pub use proxy::{
     Acquire, Acquiring, Anonymous, Array, Barrier, Condition, Counter, Dead, Dict, Draft, Event,
     Guard, Holder, Increment, Items, Job, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit,
-    Queue, RwLock, Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Who,
+    Queue, RwLock, Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Watch, Who,
 };
 pub use stats::Stats;

@@ -1,0 +1,84 @@
+//! Objects of any kind, for callers that bring their own types: other languages, and tools.
+
+use super::{guard, held::Held};
+use crate::caller::{Caller, Request};
+use crate::holdings;
+use crate::object::Object;
+use commonhold_proto::{Call, Fence, Reply, Value};
+use std::fmt;
+use std::time::Duration;
+
+impl<C: Caller> Object<C> {
+    /// Calls a method that waits for this long, `None` for ever, and returns all that the server said: a refusal is inside
+    /// the reply, unless it is the object itself that is missing.
+    ///
+    /// # Cancel safety
+    /// Dropped or interrupted, it takes back what it was lent, as the typed proxies do.
+    pub fn reply(&self, call: Call, timeout: Option<Duration>) -> C::Answer<Reply> {
+        let undo = undo_of(self.kind(), &call);
+        let request = self.request(Ok(call), timeout, false, Ok);
+        self.client().ask(match undo {
+            Some(undo) => request.taken_back_by(undo),
+            None => request,
+        })
+    }
+
+    /// Creates the object if it is absent, and returns a reference to it.
+    ///
+    /// # Errors
+    /// Refused with `Conflict` if it exists with other options.
+    pub fn open(&self) -> C::Answer<Value> {
+        let request = Request::of(holdings::server(), self.opening(), None, |reply| {
+            Ok(reply.result?)
+        });
+        self.client().ask(request)
+    }
+
+    /// Watches over a grant of a lock that this client was just given.
+    pub fn watch(&self, grant: Fence) -> Watch {
+        Watch {
+            held: Held::new(self.client(), grant),
+        }
+    }
+}
+
+/// What takes back what a method lent, made of the value that it returned.
+type Undo = Box<dyn Fn(&Value) -> Option<Call> + Send + Sync>;
+
+fn undo_of(kind: &str, call: &Call) -> Option<Undo> {
+    match (kind, call.method.as_str()) {
+        ("lock" | "rlock" | "condition", "acquire") | ("rwlock", "read" | "write") => {
+            Some(Box::new(guard::undo))
+        }
+        ("semaphore" | "bounded_semaphore", "acquire") => {
+            let named = call.named.iter().find(|(name, _)| name == "n");
+            let n = named
+                .map(|(_, n)| n)
+                .or(call.arguments.first())
+                .cloned()
+                .unwrap_or(Value::Int(1));
+            Some(Box::new(move |taken| {
+                (*taken == Value::Bool(true)).then(|| Call::new("release", [n.clone()]))
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// A watch over a grant of a lock: see [`Object::watch`].
+pub struct Watch {
+    held: Held,
+}
+
+impl Watch {
+    /// Was it lost, as far as is known now? See [`Guard::is_lost`](super::Guard::is_lost).
+    pub fn is_lost(&self) -> bool {
+        self.held.is_lost()
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
