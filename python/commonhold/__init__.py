@@ -11,45 +11,56 @@ import os
 import sys
 import weakref
 
-from commonhold._native import Client, Dict
+from commonhold.client import Client
+from commonhold.codecs import codec_of
 from commonhold.errors import (
     AuthenticationError,
+    BadArguments,
+    Broken,
     Conflict,
     ConnectionLost,
+    Deadlock,
     Error,
+    FencedOut,
+    LockLost,
+    LockTimeout,
+    NoMethod,
+    NotFound,
+    NotOwner,
+    ObjectGone,
     OutOfBounds,
     Refused,
+    TooLarge,
     WrongKind,
     WrongType,
 )
+from commonhold.jobs import Job, Queue, ShutDown
+from commonhold.locks import Condition, Grant, Lock, RWLock
+from commonhold.mapping import Dict, Namespace
+from commonhold.nested import Place
+from commonhold.sequence import Array, List
+from commonhold.sets import Set
+from commonhold.value import Counter, Value
+from commonhold.waiting import Barrier, BoundedSemaphore, Event, Latch, Semaphore
 
-__all__ = [
-    "AuthenticationError",
-    "Client",
-    "Conflict",
-    "ConnectionLost",
-    "Dict",
-    "Error",
-    "OutOfBounds",
-    "Refused",
-    "WrongKind",
-    "WrongType",
-    "connect",
-]
+__all__ = [name for name in dir() if name[0].isupper()]
+__all__ += ["connect"]
 
 _clients = weakref.WeakSet()
 
 
-def connect(url=None, *, key_file=None, name=None):
+def connect(url=None, *, key_file=None, name=None, codec=None):
     """Connects to a server that runs already, and waits up to 2 s for one that is just starting.
 
     url: "unix:///path", "tcp://host:port" or "host:port"; without one, $COMMONHOLD_URL, else this user's own server.
     key_file: the file with the server's key; without one, $COMMONHOLD_AUTHKEY, $COMMONHOLD_AUTHKEY_FILE, else the user's.
+    codec: what becomes of objects that are no values: "pickle", or an object with a `name`, `dumps` and `loads`. Without one
+    they are refused, and nothing is ever unpickled.
     name: what the server calls this client when it tells who holds what; without one, the program's.
     """
     if name is None:
         name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    client = Client(url, key_file=key_file, name=name or None)
+    client = Client(url, key_file=key_file, name=name or None, codec=codec_of(codec))
     _clients.add(client)
     return client
 

@@ -2,7 +2,6 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
-@final
 class Client:
     def __new__(
         cls,
@@ -10,13 +9,8 @@ class Client:
         *,
         key_file: str | PathLike[str] | None = None,
         name: str | None = None,
+        codec: Any = None,
     ) -> Self: ...
-    def dict(
-        self,
-        name: str,
-        *,
-        durability: Literal["durable", "relaxed", "memory"] | None = None,
-    ) -> Dict: ...
     @property
     def url(self) -> str: ...
     def close(self) -> None: ...
@@ -29,25 +23,27 @@ class Client:
         /,
     ) -> None: ...
 
-@final
-class Dict:
-    # Keys and values are None, bool, int, float, str, bytes, list, tuple, dict, set and frozenset, nested as in Python.
-    # `d[k] += 1` reads and writes: another client may come between. `increment` is one step.
+class Object:
+    def __new__(
+        cls,
+        client: Client,
+        kind: str,
+        name: str | None,
+        *,
+        durability: Literal["durable", "relaxed", "memory"] | None = None,
+        exists: bool | None = None,
+        options: dict[str, Any] | None = None,
+        like: Object | None = None,
+        fence: tuple[int, int] | None = None,
+    ) -> Self: ...
     @property
-    def name(self) -> str: ...
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
     @property
     def client(self) -> Client: ...
-    def get(self, key: Any, default: Any = None) -> Any: ...
-    def set(self, key: Any, value: Any) -> None: ...
-    def increment(
-        self,
-        key: Any,
-        by: float = 1,
-        *,
-        default: float | None = 0,
-        min: float | None = None,
-        max: float | None = None,
-        clamp: bool = False,
-    ) -> Any: ...
-    def __getitem__(self, key: Any, /) -> Any: ...
-    def __setitem__(self, key: Any, value: Any, /) -> None: ...
+
+@final
+class Grant:
+    @property
+    def lost(self) -> bool: ...

@@ -1,19 +1,18 @@
 //! `Client`.
 
-use crate::dict::Dict;
 use crate::wait;
-use commonhold::{Durability, Options, blocking};
-use pyo3::exceptions::PyValueError;
+use commonhold::{Options, blocking};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// A connection to a server, and what its objects are made with.
+/// A connection to a server.
 ///
 /// Threads may share it. In a forked child it goes on with a session of its own.
-#[pyclass(frozen, weakref, module = "commonhold")]
+#[pyclass(frozen, subclass, weakref, module = "commonhold._native")]
 pub(crate) struct Client {
     /// Absent only while it is dropped.
     client: Option<blocking::Client>,
+    codec: Option<Py<PyAny>>,
 }
 
 impl Client {
@@ -22,17 +21,23 @@ impl Client {
             .as_ref()
             .expect("only drop takes it, and nobody holds what is dropped")
     }
+
+    /// What takes and gives objects that are no values.
+    pub(crate) fn codec(&self) -> Option<&Py<PyAny>> {
+        self.codec.as_ref()
+    }
 }
 
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (url=None, *, key_file=None, name=None))]
+    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None))]
     fn new(
         py: Python<'_>,
         url: Option<String>,
         key_file: Option<PathBuf>,
         name: Option<String>,
+        codec: Option<Py<PyAny>>,
     ) -> PyResult<Client> {
         let mut options = Options::new().interrupt(wait::interrupted);
         if let Some(url) = url {
@@ -47,26 +52,8 @@ impl Client {
         let client = wait::without_interpreter(py, || options.connect_blocking())?;
         Ok(Client {
             client: Some(client),
+            codec,
         })
-    }
-
-    /// The dict of this name. Makes no call: a read of a dict that does not exist sees an empty one, and the first write
-    /// creates it.
-    ///
-    /// durability: "durable", "relaxed" or "memory"; None is what the dict has, or the server's default.
-    #[pyo3(signature = (name, *, durability=None))]
-    fn dict(slf: Bound<'_, Self>, name: String, durability: Option<&str>) -> PyResult<Dict> {
-        let mut dict = slf.get().get().dict(&name);
-        if let Some(durability) = durability {
-            let durability = Durability::from_name(durability).ok_or_else(|| {
-                let message = format!(
-                    "the durability {durability:?} is not one of \"durable\", \"relaxed\" and \"memory\""
-                );
-                PyValueError::new_err(message)
-            })?;
-            dict = dict.durability(durability);
-        }
-        Ok(Dict::new(dict, name, slf.unbind()))
     }
 
     /// Where the server is.

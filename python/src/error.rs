@@ -1,7 +1,7 @@
 //! Errors of the client as Python's: the classes are in `commonhold.errors`.
 
 use crate::wait;
-use commonhold::{Code, Error, Happened};
+use commonhold::{Code, Error, Happened, Refusal};
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -32,9 +32,14 @@ pub(crate) fn general(py: Python<'_>, message: String) -> PyErr {
     make(py, "Error", (message,)).map_or_else(|error| error, PyErr::from_value)
 }
 
-/// Is it the refusal of a missing key?
-pub(crate) fn is_missing(error: &Error) -> bool {
-    error.code() == Some(Code::NotFound)
+/// What to raise for a refusal that a method gave.
+pub(crate) fn refused(py: Python<'_>, refusal: Refusal) -> PyErr {
+    let made = if refusal.code == Code::NotFound {
+        make(py, "Missing", (refusal.message,))
+    } else {
+        make(py, "refused", (refusal.code.name(), refusal.message))
+    };
+    made.map_or_else(|error| error, PyErr::from_value)
 }
 
 fn make<'py>(

@@ -2,8 +2,9 @@
 //! around it.
 
 mod client;
-mod dict;
+mod codec;
 mod error;
+mod object;
 mod value;
 mod wait;
 
@@ -15,5 +16,5 @@ mod _native {
     #[pymodule_export]
     use crate::client::Client;
     #[pymodule_export]
-    use crate::dict::Dict;
+    use crate::object::{Grant, Object};
 }

@@ -1,6 +1,8 @@
 //! Values from and to Python objects.
 
-use crate::error;
+use crate::client::Client;
+use crate::codec;
+use crate::object::Object;
 use commonhold::Value;
 use commonhold_proto::value::{DEPTH_MAX, INT_BYTES_MAX};
 use num_bigint::BigInt;
@@ -12,28 +14,25 @@ use pyo3::types::{
     PyTuple,
 };
 
-/// A value that a method takes.
-pub(crate) struct Argument(pub(crate) Value);
-
-impl<'py> FromPyObject<'_, 'py> for Argument {
-    type Error = PyErr;
-
-    fn extract(it: Borrowed<'_, 'py, PyAny>) -> PyResult<Argument> {
-        from_python(&it).map(Argument)
-    }
-}
-
-/// The value of an object. Subclasses count as what they derive from.
+/// The value of an object. Subclasses count as what they derive from, unless the client has a codec to keep them whole.
 ///
 /// # Errors
 /// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply or for an int that is too
-/// large.
-pub(crate) fn from_python(it: &Bound<'_, PyAny>) -> PyResult<Value> {
-    read(it, DEPTH_MAX)
+/// large, and whatever a codec raises.
+pub(crate) fn from_python(it: &Bound<'_, PyAny>, client: &Bound<'_, Client>) -> PyResult<Value> {
+    Reader { client }.read(it, DEPTH_MAX)
 }
 
 /// The object of a value.
-pub(crate) fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn to_python<'py>(
+    py: Python<'py>,
+    value: Value,
+    client: &Bound<'py, Client>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let all = |items: Vec<Value>| -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let items = items.into_iter();
+        items.map(|item| to_python(py, item, client)).collect()
+    };
     Ok(match value {
         Value::Null => py.None().into_bound(py),
         Value::Bool(truth) => PyBool::new(py, truth).to_owned().into_any(),
@@ -42,80 +41,134 @@ pub(crate) fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAn
         Value::Float(number) => PyFloat::new(py, number).into_any(),
         Value::Text(text) => PyString::new(py, &text).into_any(),
         Value::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
-        Value::List(items) => PyList::new(py, write_all(py, items)?)?.into_any(),
-        Value::Tuple(items) => PyTuple::new(py, write_all(py, items)?)?.into_any(),
-        Value::Set(items) => PySet::new(py, write_all(py, items)?)?.into_any(),
-        Value::Frozenset(items) => PyFrozenSet::new(py, write_all(py, items)?)?.into_any(),
+        Value::List(items) => PyList::new(py, all(items)?)?.into_any(),
+        Value::Tuple(items) => PyTuple::new(py, all(items)?)?.into_any(),
+        Value::Set(items) => PySet::new(py, all(items)?)?.into_any(),
+        Value::Frozenset(items) => PyFrozenSet::new(py, all(items)?)?.into_any(),
         Value::Dict(pairs) => {
             let dict = PyDict::new(py);
             for (key, value) in pairs {
-                dict.set_item(to_python(py, key)?, to_python(py, value)?)?;
+                dict.set_item(to_python(py, key, client)?, to_python(py, value, client)?)?;
             }
             dict.into_any()
         }
-        Value::Reference(_) | Value::Opaque(_) => {
-            let name = value.type_name();
-            let message = format!("the value holds a {name}, which this client cannot show");
-            return Err(error::general(py, message));
-        }
+        Value::Opaque(opaque) => codec::load(client, &opaque)?,
+        reference @ Value::Reference(_) => Object::show(client, &reference)?,
     })
 }
 
-/// `depth` is how deep the object may be nested.
-fn read(it: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
-    if let Ok(text) = it.cast::<PyString>() {
-        return Ok(Value::Text(text.to_str()?.to_owned()));
-    }
-    // Before int, which bool is a subclass of.
-    if let Ok(truth) = it.cast::<PyBool>() {
-        return Ok(Value::Bool(truth.is_true()));
-    }
-    if let Ok(number) = it.cast::<PyInt>() {
-        return read_int(number);
-    }
-    if let Ok(number) = it.cast::<PyFloat>() {
-        return Ok(Value::Float(number.value()));
-    }
-    if it.is_none() {
-        return Ok(Value::Null);
-    }
-    if let Ok(bytes) = it.cast::<PyBytes>() {
-        return Ok(Value::Bytes(bytes.as_bytes().to_vec().into()));
-    }
-    let Some(inner) = depth.checked_sub(1).filter(|inner| *inner > 0) else {
-        let message = format!("a value may be nested {DEPTH_MAX} deep, and this is deeper");
-        return Err(PyValueError::new_err(message));
-    };
-    if let Ok(list) = it.cast::<PyList>() {
-        return read_all(list.iter(), inner).map(Value::List);
-    }
-    if let Ok(tuple) = it.cast::<PyTuple>() {
-        return read_all(tuple.iter(), inner).map(Value::Tuple);
-    }
-    if let Ok(dict) = it.cast::<PyDict>() {
-        let pairs = dict
-            .iter()
-            .map(|(key, value)| Ok((read(&key, inner)?, read(&value, inner)?)));
-        return pairs.collect::<PyResult<_>>().map(Value::Dict);
-    }
-    if let Ok(set) = it.cast::<PySet>() {
-        return read_all(set.iter(), inner).map(Value::Set);
-    }
-    if let Ok(set) = it.cast::<PyFrozenSet>() {
-        return read_all(set.iter(), inner).map(Value::Frozenset);
-    }
-    Err(PyTypeError::new_err(format!(
-        "a {} is not a value that can be shared: None, bool, int, float, str, bytes, list, tuple, dict, set and frozenset \
-         are",
-        it.get_type().name()?
-    )))
+/// Makes values for a client's calls.
+struct Reader<'a, 'py> {
+    client: &'a Bound<'py, Client>,
 }
 
-fn read_all<'py>(
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    depth: usize,
-) -> PyResult<Vec<Value>> {
-    items.map(|item| read(&item, depth)).collect()
+impl Reader<'_, '_> {
+    /// `depth` is how deep the object may be nested.
+    fn read(&self, it: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+        if let Ok(text) = it.cast_exact::<PyString>() {
+            return Ok(Value::Text(text.to_str()?.to_owned()));
+        }
+        if let Ok(number) = it.cast_exact::<PyInt>() {
+            return read_int(number);
+        }
+        if it.is_none() {
+            return Ok(Value::Null);
+        }
+        if let Ok(object) = it.cast::<Object>() {
+            return self.refer(object);
+        }
+        if self.is_for_codec(it)? {
+            return codec::dump(self.client, it);
+        }
+        self.read_any(it, depth)
+    }
+
+    /// Another client of the same server may have made the proxy.
+    fn refer(&self, object: &Bound<'_, Object>) -> PyResult<Value> {
+        let (own, other) = (self.client.get().get().place(), object.get().place());
+        if own != &other {
+            let message = format!("an object at {other} cannot be stored at {own}");
+            return Err(PyValueError::new_err(message));
+        }
+        object.get().reference(object.py())
+    }
+
+    /// What is to come back as the very type that it is.
+    fn is_for_codec(&self, it: &Bound<'_, PyAny>) -> PyResult<bool> {
+        if self.client.get().codec().is_none() || is_builtin(it) {
+            return Ok(false);
+        }
+        // The package's own subclasses of builtins stand for what they derive from.
+        Ok(!it
+            .get_type()
+            .hasattr(intern!(it.py(), "_commonhold_plain"))?)
+    }
+
+    fn read_any(&self, it: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+        if let Ok(text) = it.cast::<PyString>() {
+            return Ok(Value::Text(text.to_str()?.to_owned()));
+        }
+        // Before int, which bool is a subclass of.
+        if let Ok(truth) = it.cast::<PyBool>() {
+            return Ok(Value::Bool(truth.is_true()));
+        }
+        if let Ok(number) = it.cast::<PyInt>() {
+            return read_int(number);
+        }
+        if let Ok(number) = it.cast::<PyFloat>() {
+            return Ok(Value::Float(number.value()));
+        }
+        if let Ok(bytes) = it.cast::<PyBytes>() {
+            return Ok(Value::Bytes(bytes.as_bytes().to_vec().into()));
+        }
+        let Some(inner) = depth.checked_sub(1).filter(|inner| *inner > 0) else {
+            let message = format!("a value may be nested {DEPTH_MAX} deep, and this is deeper");
+            return Err(PyValueError::new_err(message));
+        };
+        if let Ok(list) = it.cast::<PyList>() {
+            return self.read_all(list.iter(), inner).map(Value::List);
+        }
+        if let Ok(tuple) = it.cast::<PyTuple>() {
+            return self.read_all(tuple.iter(), inner).map(Value::Tuple);
+        }
+        if let Ok(dict) = it.cast::<PyDict>() {
+            let pairs = dict
+                .iter()
+                .map(|(key, value)| Ok((self.read(&key, inner)?, self.read(&value, inner)?)));
+            return pairs.collect::<PyResult<_>>().map(Value::Dict);
+        }
+        if let Ok(set) = it.cast::<PySet>() {
+            return self.read_all(set.iter(), inner).map(Value::Set);
+        }
+        if let Ok(set) = it.cast::<PyFrozenSet>() {
+            return self.read_all(set.iter(), inner).map(Value::Frozenset);
+        }
+        Err(PyTypeError::new_err(format!(
+            "a {} is not a value that can be shared: None, bool, int, float, str, bytes, list, tuple, dict, set and \
+             frozenset are, and with a codec, as in connect(codec=\"pickle\"), what the codec takes",
+            it.get_type().name()?
+        )))
+    }
+
+    fn read_all<'py>(
+        &self,
+        items: impl Iterator<Item = Bound<'py, PyAny>>,
+        depth: usize,
+    ) -> PyResult<Vec<Value>> {
+        items.map(|item| self.read(&item, depth)).collect()
+    }
+}
+
+/// Is it of a type that every client has, and of no subclass?
+fn is_builtin(it: &Bound<'_, PyAny>) -> bool {
+    it.is_exact_instance_of::<PyBool>()
+        || it.is_exact_instance_of::<PyFloat>()
+        || it.is_exact_instance_of::<PyBytes>()
+        || it.is_exact_instance_of::<PyList>()
+        || it.is_exact_instance_of::<PyTuple>()
+        || it.is_exact_instance_of::<PyDict>()
+        || it.is_exact_instance_of::<PySet>()
+        || it.is_exact_instance_of::<PyFrozenSet>()
 }
 
 fn read_int(number: &Bound<'_, PyInt>) -> PyResult<Value> {
@@ -152,8 +205,4 @@ fn write_big<'py>(py: Python<'py>, number: &BigInt) -> PyResult<Bound<'py, PyAny
     let arguments = (bytes, intern!(py, "little"));
     py.get_type::<PyInt>()
         .call_method(intern!(py, "from_bytes"), arguments, Some(&signed))
-}
-
-fn write_all(py: Python<'_>, items: Vec<Value>) -> PyResult<Vec<Bound<'_, PyAny>>> {
-    items.into_iter().map(|item| to_python(py, item)).collect()
 }

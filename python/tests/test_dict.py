@@ -66,7 +66,8 @@ def test_every_value_comes_back_as_it_was(ch, durability):
     d = ch.dict("values", durability=durability)
     for number, value in enumerate(VALUES):
         d[number] = value
-        assert exact(d[number]) == exact(value)
+        assert exact(d.get(number)) == exact(value)
+        assert d[number] == value
     assert math.isnan((d.set("nan", math.nan), d["nan"])[1])
 
 

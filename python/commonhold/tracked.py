@@ -1,0 +1,219 @@
+"""Numbers that remember where they were read, so that `d[k] += 1` is one atomic step.
+
+Python runs `d[k] += 1` as a read, an addition and a store. The read gives a number of a subclass that remembers the place;
+its in-place operators note what was done; and the store, if it stores that very number where it was read, sends what was
+done instead of the result. Every other store is a plain one, exactly as with a dict. See `store`.
+"""
+
+import numbers
+import operator
+import os
+import sys
+import threading
+import weakref
+
+_generation = 0
+
+
+def _forked():
+    global _generation
+    _generation += 1
+
+
+# What was read before a fork is stored plainly after it: the reader is another process.
+os.register_at_fork(after_in_child=_forked)
+
+
+def _context():
+    """Who runs: the thread and, in asyncio, its task."""
+    task = None
+    # Without asyncio nothing runs in a task, and importing it here would slow down every program's start.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            pass
+    return _generation, threading.get_ident(), task
+
+
+class _Place:
+    """What one reader knows of one place. It lives as long as a number that was read there."""
+
+    __slots__ = ("__weakref__", "writes")
+
+    def __init__(self):
+        # How often the reader wrote there itself.
+        self.writes = 0
+
+
+class _Read:
+    """One read of a number."""
+
+    __slots__ = ("at", "place", "writes")
+
+    def __init__(self, at, place):
+        self.at = at
+        self.place = place
+        self.writes = place.writes
+
+
+class Places:
+    """The places of one object that numbers were read at and that are still around."""
+
+    def __init__(self):
+        self._places = weakref.WeakValueDictionary()
+
+    def track(self, key, value):
+        """The number as one that remembers; anything else as it is. `key` is hashable."""
+        kind = type(value)
+        if kind is int:
+            subclass = TrackedInt
+        elif kind is float:
+            subclass = TrackedFloat
+        else:
+            return value
+        at = (_context(), key)
+        place = self._places.get(at)
+        if place is None:
+            place = self._places[at] = _Place()
+        number = subclass(value)
+        number._read = _Read(at, place)
+        number._done = ()
+        return number
+
+    def operations(self, key, value):
+        """What to do instead of storing the value, as pairs of operator and operand; None to store it."""
+        kind = type(value)
+        if kind is not TrackedInt and kind is not TrackedFloat:
+            return None
+        read, done = value._read, value._done
+        if not done or read.writes != read.place.writes:
+            return None
+        at = (_context(), key)
+        # The very place: another object's has another `_Place`.
+        if read.at != at or self._places.get(at) is not read.place:
+            return None
+        return done
+
+    def written(self, key):
+        """The reader wrote there: what it read before is stored plainly."""
+        place = self._places.get((_context(), key)) if self._places else None
+        if place is not None:
+            place.writes += 1
+
+    def written_all(self):
+        """The reader wrote anywhere, perhaps everywhere."""
+        if not self._places:
+            return
+        context = _context()
+        for (reader, _), place in list(self._places.items()):
+            if reader == context:
+                place.writes += 1
+
+
+def plain(value):
+    """The value without its memory."""
+    kind = type(value)
+    if kind is TrackedInt:
+        return int(value)
+    if kind is TrackedFloat:
+        return float(value)
+    return value
+
+
+def apply(value, operations):
+    """Does to a number what was done to another. Anything but a number is refused as Python refuses it."""
+    for operation, operand in operations:
+        value = operation(value, operand)
+    return value
+
+
+def _noting(operation, number):
+    """The in-place operator: as the plain one, but its result remembers."""
+
+    def method(self, operand):
+        operand = plain(operand)
+        if isinstance(operand, bool):
+            operand = int(operand)
+        elif isinstance(operand, numbers.Integral):
+            operand = operator.index(operand)
+        elif isinstance(operand, float):
+            operand = float(operand)
+        else:
+            return operation(number(self), operand)
+        result = operation(number(self), operand)
+        kind = {int: TrackedInt, float: TrackedFloat}.get(type(result))
+        if kind is None:
+            return result
+        tracked = kind(result)
+        tracked._read = self._read
+        tracked._done = (*self._done, (operation, operand))
+        return tracked
+
+    return method
+
+
+class TrackedInt(int):
+    """An int that was read from a shared object. Every operator but the in-place ones gives a plain int."""
+
+    # It stands for an int wherever it is sent.
+    _commonhold_plain = True
+
+    def __reduce__(self):
+        return int, (int(self),)
+
+    def __copy__(self):
+        return int(self)
+
+    def __deepcopy__(self, _memo):
+        return int(self)
+
+
+class TrackedFloat(float):
+    """A float that was read from a shared object. Every operator but the in-place ones gives a plain float."""
+
+    _commonhold_plain = True
+
+    def __reduce__(self):
+        return float, (float(self),)
+
+    def __copy__(self):
+        return float(self)
+
+    def __deepcopy__(self, _memo):
+        return float(self)
+
+
+_ANY = {
+    "__iadd__": operator.add,
+    "__isub__": operator.sub,
+    "__imul__": operator.mul,
+    "__itruediv__": operator.truediv,
+    "__ifloordiv__": operator.floordiv,
+    "__imod__": operator.mod,
+    "__ipow__": operator.pow,
+}
+_INTS = {
+    "__ilshift__": operator.lshift,
+    "__irshift__": operator.rshift,
+    "__iand__": operator.and_,
+    "__ior__": operator.or_,
+    "__ixor__": operator.xor,
+}
+for _name, _operation in (_ANY | _INTS).items():
+    setattr(TrackedInt, _name, _noting(_operation, int))
+for _name, _operation in _ANY.items():
+    setattr(TrackedFloat, _name, _noting(_operation, float))
+
+
+def by(operations):
+    """By how much to increment, if that is all that was done; else None."""
+    if len(operations) != 1:
+        return None
+    operation, operand = operations[0]
+    if operation is operator.add:
+        return operand
+    if operation is operator.sub:
+        return -operand
+    return None

@@ -1,0 +1,51 @@
+//! What only a codec understands: a Python object that the caller chose, with a `name`, `dumps` and `loads`.
+//!
+//! Nothing is ever decoded by a client that was given no codec, and never by the server.
+
+use crate::client::Client;
+use crate::error;
+use commonhold::Value;
+use commonhold_proto::value::Opaque;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// The value that the client's codec makes of an object. The client must have one.
+pub(crate) fn dump(client: &Bound<'_, Client>, it: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let py = it.py();
+    let Some(codec) = client.get().codec() else {
+        return Err(error::general(py, "the client has no codec".to_owned()));
+    };
+    let codec = codec.bind(py);
+    let bytes = codec.call_method1(intern!(py, "dumps"), (it,))?;
+    let bytes = bytes.cast_into::<PyBytes>()?;
+    Ok(Value::Opaque(Box::new(Opaque {
+        codec: codec.getattr(intern!(py, "name"))?.extract()?,
+        bytes: bytes.as_bytes().to_vec().into(),
+        references: Vec::new(),
+    })))
+}
+
+/// The object that was given to a codec once.
+///
+/// # Errors
+/// `commonhold.Error` if the client was not given that very codec, and whatever the codec raises.
+pub(crate) fn load<'py>(
+    client: &Bound<'py, Client>,
+    opaque: &Opaque,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = client.py();
+    if let Some(codec) = client.get().codec() {
+        let codec = codec.bind(py);
+        let name: String = codec.getattr(intern!(py, "name"))?.extract()?;
+        if name == opaque.codec {
+            let bytes = PyBytes::new(py, &opaque.bytes);
+            return codec.call_method1(intern!(py, "loads"), (bytes,));
+        }
+    }
+    let name = &opaque.codec;
+    let message = format!(
+        "the value was made by the codec {name:?}, which this client was not given: see connect(codec=...)"
+    );
+    Err(error::general(py, message))
+}

@@ -1,0 +1,237 @@
+//! `Object`: what every proxy of the package stands on.
+
+use crate::client::Client;
+use crate::value::{from_python, to_python};
+use crate::{error, wait};
+use commonhold::blocking::AnyObject;
+use commonhold::{Call, Durability, Fence, Oid, Place, Reply, Revision, Value, Watch};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use std::time::Duration;
+
+/// A shared object of any kind. The classes of the package derive from it.
+///
+/// Making one makes no call.
+#[pyclass(frozen, subclass, weakref, module = "commonhold._native")]
+pub(crate) struct Object {
+    shared: AnyObject,
+    client: Py<Client>,
+}
+
+#[pymethods]
+impl Object {
+    /// name: None makes a new object, which lives while something refers to it.
+    /// durability: "durable", "relaxed" or "memory"; None is what the object has, or the server's default.
+    /// exists: whether it must be there already, or must not; None creates it with the first write.
+    /// options: a dict of the kind's creation options.
+    /// like: an object that this is to be another proxy of; the options are those of that one.
+    /// fence: the lock's and the grant's number, without which calls are refused.
+    #[new]
+    #[pyo3(signature = (client, kind, name, *, durability=None, exists=None, options=None, like=None, fence=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python gives them by name")]
+    fn new(
+        client: Bound<'_, Client>,
+        kind: &str,
+        name: Option<&str>,
+        durability: Option<&str>,
+        exists: Option<bool>,
+        options: Option<&Bound<'_, PyDict>>,
+        like: Option<&Bound<'_, Object>>,
+        fence: Option<(u64, u64)>,
+    ) -> PyResult<Object> {
+        let caller = client.get().get();
+        let mut shared = match like {
+            Some(like) => like.get().shared.clone(),
+            None => caller.object(kind, name.unwrap_or_default()),
+        };
+        if let Some(durability) = durability {
+            shared = shared.durability(durability_of(durability)?);
+        }
+        if let Some(exists) = exists {
+            shared = shared.exists(exists);
+        }
+        for (name, value) in options.into_iter().flatten() {
+            let value = from_python(&value, &client)?;
+            shared = shared.option(name.extract::<String>()?, value);
+        }
+        if name.is_none() && like.is_none() {
+            let open = || caller.object_of(&shared.open()?);
+            shared = wait::without_interpreter(client.py(), open)?;
+        }
+        if let Some((lock, token)) = fence {
+            shared = shared.fenced(Fence {
+                lock: Oid(lock),
+                token: Revision(token),
+            });
+        }
+        Ok(Object {
+            shared,
+            client: client.unbind(),
+        })
+    }
+
+    /// Calls a method that does not wait, or waits for ever.
+    #[pyo3(signature = (method, /, *arguments, **named))]
+    fn _call<'py>(
+        &self,
+        method: &Bound<'py, PyString>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.make(None, method, arguments, named)
+    }
+
+    /// Calls a method that waits for so many seconds, None for ever; 0 is not at all.
+    #[pyo3(signature = (timeout, method, /, *arguments, **named))]
+    fn _wait<'py>(
+        &self,
+        timeout: Option<f64>,
+        method: &Bound<'py, PyString>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = timeout.map(seconds).transpose()?;
+        self.make(timeout, method, arguments, named)
+    }
+
+    /// Watches over a grant that a lock just gave.
+    fn _watch(&self, lock: u64, token: u64) -> Grant {
+        Grant(self.shared.watch(Fence {
+            lock: Oid(lock),
+            token: Revision(token),
+        }))
+    }
+
+    /// Keeps an anonymous object for so many seconds, although nothing may refer to it.
+    fn _pin(&self, py: Python<'_>, time: f64) -> PyResult<()> {
+        let time = seconds(time)?;
+        wait::without_interpreter(py, || self.shared.pin(time))
+    }
+
+    /// Its identity, None as long as no call has told it.
+    #[getter]
+    fn _oid(&self) -> Option<u64> {
+        self.shared.oid().map(|oid| oid.0)
+    }
+
+    /// Its kind.
+    #[getter]
+    fn kind(&self) -> &str {
+        self.shared.kind()
+    }
+
+    /// Its name; None if it is anonymous.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        Some(self.shared.name()).filter(|name| !name.is_empty())
+    }
+
+    /// The client that it calls with.
+    #[getter]
+    fn client(&self, py: Python<'_>) -> Py<Client> {
+        self.client.clone_ref(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let kind = self.shared.kind();
+        let place = self.client.get().get().place();
+        Ok(match (self.name(), self.shared.oid()) {
+            (Some(name), _) => {
+                let name = PyString::new(py, name).repr()?;
+                format!("<commonhold {kind} {name} at {place}>")
+            }
+            (None, oid) => format!(
+                "<commonhold anonymous {kind} {} at {place}>",
+                oid.map_or(0, |oid| oid.0)
+            ),
+        })
+    }
+}
+
+impl Object {
+    /// The proxy of what a reference points to, of the class that the package has for its kind.
+    pub(crate) fn show<'py>(
+        client: &Bound<'py, Client>,
+        reference: &Value,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = client.py();
+        let shared = client.get().get().object_of(reference);
+        let object = Object {
+            shared: shared.map_err(|error| error::raised(py, error))?,
+            client: client.clone().unbind(),
+        };
+        client.call_method1(intern!(py, "_shown"), (object,))
+    }
+
+    /// Where its server is.
+    pub(crate) fn place(&self) -> Place {
+        self.shared.client().place().clone()
+    }
+
+    /// A reference to it, which creates it if it is absent.
+    pub(crate) fn reference(&self, py: Python<'_>) -> PyResult<Value> {
+        match self.shared.oid() {
+            Some(_) => Ok(self.shared.reference()),
+            None => wait::without_interpreter(py, || self.shared.open()),
+        }
+    }
+
+    fn make<'py>(
+        &self,
+        timeout: Option<Duration>,
+        method: &Bound<'py, PyString>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = method.py();
+        let client = self.client.bind(py);
+        let mut call = Call::new(method.to_str()?, []);
+        call.arguments.reserve(arguments.len());
+        for argument in arguments {
+            call.arguments.push(from_python(&argument, client)?);
+        }
+        for (name, value) in named.into_iter().flatten() {
+            let name = name.extract::<String>()?;
+            call.named.push((name, from_python(&value, client)?));
+        }
+        let reply: Reply = wait::without_interpreter(py, || self.shared.reply(call, timeout))?;
+        match reply.result {
+            Ok(value) => to_python(py, value, client),
+            Err(refusal) => Err(error::refused(py, refusal)),
+        }
+    }
+}
+
+/// A watch over a grant of a lock, for as long as it is kept.
+#[pyclass(frozen, module = "commonhold._native")]
+pub(crate) struct Grant(Watch);
+
+#[pymethods]
+impl Grant {
+    /// Whether the grant was lost, as far as is known now.
+    #[getter]
+    fn lost(&self) -> bool {
+        self.0.is_lost()
+    }
+}
+
+fn durability_of(name: &str) -> PyResult<Durability> {
+    Durability::from_name(name).ok_or_else(|| {
+        let message = format!(
+            "the durability {name:?} is not one of \"durable\", \"relaxed\" and \"memory\""
+        );
+        PyValueError::new_err(message)
+    })
+}
+
+/// A time-out as `threading` takes it.
+fn seconds(timeout: f64) -> PyResult<Duration> {
+    if timeout < 0.0 {
+        let message = "'timeout' must be a non-negative number";
+        return Err(PyValueError::new_err(message));
+    }
+    Duration::try_from_secs_f64(timeout)
+        .map_err(|_| PyOverflowError::new_err("the time-out is no time that can be waited"))
+}
