@@ -3,6 +3,7 @@
 mod arguments;
 mod failure;
 mod file;
+mod own;
 mod settings;
 mod units;
 
@@ -13,6 +14,16 @@ mod verbs;
 use arguments::{Cli, Command};
 use clap::Parser as _;
 use std::ffi::OsString;
+
+/// As [`run`], for a program that carries the command: `program` is what starts it, with its first arguments, before those
+/// of the command. Only the first such program of a process counts.
+pub fn run_as(
+    program: Vec<OsString>,
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> u8 {
+    own::is_started_by(program);
+    run(arguments)
+}
 
 /// Runs the command with its arguments, the first of which is its own name, and returns the exit code: 0 done, 1 refused,
 /// 2 usage, 3 unreachable, 4 key refused, 5 server failed, 75 a lock was lost, 124 a wait timed out; for `lock run` the

@@ -3,6 +3,7 @@
 
 mod client;
 mod codec;
+mod command;
 mod error;
 mod object;
 mod value;
@@ -15,6 +16,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::client::Client;
+    #[pymodule_export]
+    use crate::command::command;
     #[pymodule_export]
     use crate::object::{Grant, Object};
 }

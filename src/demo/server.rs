@@ -1,6 +1,7 @@
 //! The demo's own server: a child process on a temporary folder, which can be stopped, killed and started again.
 
 use crate::failure::{Exit, Failure};
+use crate::own;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -101,9 +102,8 @@ impl Drop for PrivateServer {
 
 /// This command again.
 pub(super) fn myself(verb: &str) -> Result<Command, Failure> {
-    let path = std::env::current_exe()
-        .map_err(|error| Failure::system("cannot find this command", &error))?;
-    let mut command = Command::new(path);
+    let mut command =
+        own::command().map_err(|error| Failure::system("cannot find this command", &error))?;
     command.arg(verb);
     for (name, _) in std::env::vars_os() {
         // What is meant for the user's own server is not meant for this one.
