@@ -31,9 +31,6 @@ pub trait Caller: Clone + Send + Sync + sealed::Sealed + 'static {
     /// An owner for what is held: of a blocking client the thread that calls, of an async one a fresh one each time, since
     /// a task has no number. Whoever gives something back must do so as the owner that took it.
     fn owner(&self) -> Owner;
-
-    /// How often the server gave up everything that this client held, because it did not hear from it in time.
-    fn lease_losses(&self) -> u64;
 }
 
 pub(crate) mod sealed {

@@ -211,10 +211,6 @@ impl Caller for Client {
     fn owner(&self) -> Owner {
         self.inner.session.fresh_owner()
     }
-
-    fn lease_losses(&self) -> u64 {
-        self.inner.session.lease_losses()
-    }
 }
 
 /// A call of an async client: it is sent when first polled.

@@ -5,11 +5,13 @@
 
 use crate::server::{Cutter, TestServer, eventually};
 use commonhold::{Client, Code, Result, blocking};
+use commonhold_server::Limits;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::thread;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 fn blocking(server: &TestServer) -> blocking::Client {
@@ -243,5 +245,52 @@ fn what_went_with_a_lost_session_is_not_given_back_again() {
         0,
         "another holds it"
     );
+    taken.release().unwrap();
+}
+
+/// The lease is lost while its client waits; what it is given after that belongs to the next lease.
+#[tokio::test]
+async fn a_permit_that_was_waited_for_over_a_lost_lease_goes_back() -> Result<()> {
+    let server = TestServer::with(Limits {
+        grace: Duration::from_millis(200),
+        ..Limits::default()
+    });
+    let cutter = Cutter::before(&server);
+    let other = server.options().connect().await?;
+    let ch = server.options_at(&cutter.socket()).connect().await?;
+    let first = other.semaphore("s", 1).acquire().await?;
+    let lost = ch.lock("lost").acquire().await?;
+    let waiting = tokio::spawn({
+        let semaphore = ch.semaphore("s", 1);
+        async move { semaphore.acquire().await }
+    });
+    while other.server().who("s").await?.waiting_count == 0 {}
+    cutter.silence(true);
+    cutter.cut();
+    drop(other.lock("lost").acquire().await?);
+    cutter.silence(false);
+    ch.server().ping().await?;
+    assert!(lost.is_lost() && ch.lease_losses() == 1);
+    first.release().await?;
+    let permit = waiting.await.expect("no panic")?;
+    drop(permit);
+    let next = other.semaphore("s", 1).acquire();
+    next.wait(Duration::from_secs(5)).await?.release().await
+}
+
+/// It is given back to the very semaphore that gave it.
+#[test]
+fn a_permit_of_a_deleted_semaphore_raises_no_other() {
+    let server = TestServer::start();
+    let ch = blocking(&server);
+    let semaphore = ch.semaphore("s", 1);
+    let permit = semaphore.acquire().call().unwrap();
+    assert!(ch.server().delete("s").unwrap());
+    let gone = semaphore.value().unwrap_err();
+    assert_eq!(gone.code(), Some(Code::ObjectGone));
+    // From here on the proxy stands for another one.
+    let taken = semaphore.acquire().call().unwrap();
+    drop(permit);
+    assert_eq!(semaphore.value().unwrap(), 0);
     taken.release().unwrap();
 }

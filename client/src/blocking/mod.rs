@@ -320,10 +320,6 @@ impl Caller for Client {
     fn owner(&self) -> Owner {
         owner()
     }
-
-    fn lease_losses(&self) -> u64 {
-        self.inner().session.lease_losses()
-    }
 }
 
 /// The number of this thread.

@@ -1,4 +1,4 @@
-//! What a guard knows of its grant.
+//! What a guard, a job or a permit knows of its grant.
 
 use crate::caller::Caller;
 use crate::grants::Grant;
@@ -27,8 +27,14 @@ impl Held {
         }
     }
 
+    /// Is it lost, or may it have gone to another for all that is known?
     pub(super) fn is_lost(&self) -> bool {
-        self.grant.is_lost() || self.session.grants.is_in_doubt()
+        self.was_told_lost() || self.session.grants.is_in_doubt()
+    }
+
+    /// Did the server say that it is lost?
+    pub(super) fn was_told_lost(&self) -> bool {
+        self.grant.is_lost()
     }
 
     /// Ends when it is lost, or may have gone to another for all that is known. Needs tokio's time.

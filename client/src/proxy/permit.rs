@@ -1,58 +1,49 @@
 //! Permits of a semaphore, held by a guard.
 
 use super::dict::call;
+use super::held::Held;
 use crate::caller::{self, Caller, Request};
 use crate::error::Result;
 use crate::object::Object;
-use commonhold_proto::{Call, Code, Refusal};
-use std::mem;
+use commonhold_proto::{Call, Code, Fence, Oid, Refusal, Revision};
+use std::{fmt, mem};
 
 /// Permits that are held. Dropped, they go back.
 ///
 /// A drop awaits no answer and reports no error; [`release`](Permit::release) does both. Of a blocking client, a drop makes
 /// the call and waits for it.
-#[derive(Debug)]
 #[must_use = "dropped at once, it gives its permits back at once"]
 pub struct Permit<C: Caller> {
     /// Called as the owner that took them.
     object: Object<C>,
     permits: u32,
-    /// The client's lost leases when they were asked for, if a lost lease takes them away.
-    lease_losses: Option<u64>,
+    /// Absent if no lost lease takes them away.
+    grant: Option<Held>,
     is_held: bool,
 }
 
-/// What a permit is made of once it is given.
-#[derive(Debug)]
-pub(super) struct Taking<C> {
-    pub(super) object: Object<C>,
-    permits: u32,
-    lease_losses: Option<u64>,
-}
-
-impl<C: Caller> Taking<C> {
-    /// Permits are about to be asked for.
-    pub(super) fn new(object: Object<C>, permits: u32, is_owned: bool) -> Taking<C> {
-        let lease_losses = is_owned.then(|| object.client().lease_losses());
-        Taking {
-            object,
-            permits,
-            lease_losses,
-        }
-    }
-
-    /// They were given.
-    pub(super) fn taken(self) -> Permit<C> {
+impl<C: Caller> Permit<C> {
+    /// They were given by the change of this revision, and last as long as the lease if they are `owned`.
+    pub(super) fn new(
+        object: &Object<C>,
+        permits: u32,
+        granted: Revision,
+        owned: bool,
+    ) -> Permit<C> {
+        // The reply told which object it was.
+        let fence = Fence {
+            lock: object.oid().unwrap_or(Oid(0)),
+            token: granted,
+        };
         Permit {
-            object: self.object,
-            permits: self.permits,
-            lease_losses: self.lease_losses,
+            // Never again by name: that may be another semaphore by then.
+            object: object.pinned(),
+            permits,
+            grant: owned.then(|| Held::new(object.client(), fence)),
             is_held: true,
         }
     }
-}
 
-impl<C: Caller> Permit<C> {
     /// How many there are.
     pub fn permits(&self) -> u32 {
         self.permits
@@ -86,8 +77,7 @@ impl<C: Caller> Permit<C> {
 
     /// Did they come back with a lease that was lost? Whoever releases then would release what others hold.
     fn is_lost(&self) -> bool {
-        let losses = || self.object.client().lease_losses();
-        self.lease_losses.is_some_and(|before| before != losses())
+        self.grant.as_ref().is_some_and(Held::was_told_lost)
     }
 
     fn give_back(&self) -> Result<Call> {
@@ -105,5 +95,14 @@ impl<C: Caller> Drop for Permit<C> {
             let request = self.request(self.give_back());
             self.object.client().tell(request);
         }
+    }
+}
+
+impl<C: Caller> fmt::Debug for Permit<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("semaphore", &self.object.name())
+            .field("permits", &self.permits)
+            .finish_non_exhaustive()
     }
 }

@@ -2,12 +2,12 @@
 
 use super::creation_options;
 use super::dict::call;
-use super::permit::{Permit, Taking};
+use super::permit::Permit;
 use crate::caller::{self, Caller};
 use crate::error::Result;
 use crate::object::Object;
 use crate::{Answer, Client, blocking};
-use commonhold_proto::{Call, Code, Refusal, Value};
+use commonhold_proto::{Call, Code, Refusal, Reply, Revision, Value};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -89,19 +89,21 @@ impl<C: Caller> Acquire<C> {
         self
     }
 
-    /// Makes the call. Whoever holds a permit is an owner of its own, or the thread.
-    fn ask(&self) -> (C::Answer<bool>, Taking<C>) {
+    /// Makes the call: `None` is told if the time was over.
+    fn ask(&self) -> (C::Answer<Option<Revision>>, Taking<C>) {
         let client = self.semaphore.object.client();
-        let object = self.semaphore.object.owned_by(client.owner());
+        let taking = Taking {
+            // Whoever holds a permit is an owner of its own, or the thread.
+            object: self.semaphore.object.owned_by(client.owner()),
+            permits: self.permits,
+            is_owned: self.semaphore.is_owned,
+        };
         let n = self.permits;
-        let taking = Taking::new(object, n, self.semaphore.is_owned);
         let acquire = call("acquire", [Ok(n.into())]);
-        let request = taking
-            .object
-            .request(acquire, self.wait, false, caller::read)
-            .taken_back_by(move |taken| {
-                (*taken == Value::Bool(true)).then(|| Call::new("release", [n.into()]))
-            });
+        let request = taking.object.request(acquire, self.wait, false, granted);
+        let request = request.taken_back_by(move |taken| {
+            (*taken == Value::Bool(true)).then(|| Call::new("release", [n.into()]))
+        });
         (client.ask(request), taking)
     }
 
@@ -124,18 +126,17 @@ impl<C: Caller> Acquire<C> {
 impl Acquire<blocking::Client> {
     /// Takes the permits.
     pub fn call(self) -> Result<Permit<blocking::Client>> {
-        let (taken, taking) = self.ask();
-        if taken? {
-            Ok(taking.taken())
-        } else {
-            Err(self.late().into())
+        let (granted, taking) = self.ask();
+        match granted? {
+            Some(granted) => Ok(taking.taken(granted)),
+            None => Err(self.late().into()),
         }
     }
 
     /// Takes the permits if they are free now, and nobody stands in line.
     pub fn now(self) -> Result<Option<Permit<blocking::Client>>> {
-        let (taken, taking) = self.wait(Duration::ZERO).ask();
-        Ok(taken?.then(|| taking.taken()))
+        let (granted, taking) = self.wait(Duration::ZERO).ask();
+        Ok(granted?.map(|granted| taking.taken(granted)))
     }
 }
 
@@ -161,7 +162,7 @@ impl IntoFuture for Acquire<Client> {
         let (answer, taking) = self.ask();
         Acquiring {
             answer,
-            taking: Some(taking),
+            taking,
             acquire: self,
         }
     }
@@ -174,8 +175,8 @@ impl IntoFuture for Acquire<Client> {
 #[derive(Debug)]
 #[must_use = "it does nothing until it is awaited"]
 pub struct Acquiring {
-    answer: Answer<bool>,
-    taking: Option<Taking<Client>>,
+    answer: Answer<Option<Revision>>,
+    taking: Taking<Client>,
     acquire: Acquire<Client>,
 }
 
@@ -183,11 +184,30 @@ impl Future for Acquiring {
     type Output = Result<Permit<Client>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let taken = ready!(Pin::new(&mut self.answer).poll(cx))?;
-        let taking = self.taking.take().filter(|_| taken);
-        Poll::Ready(match taking {
-            Some(taking) => Ok(taking.taken()),
+        let granted = ready!(Pin::new(&mut self.answer).poll(cx))?;
+        Poll::Ready(match granted {
+            Some(granted) => Ok(self.taking.taken(granted)),
             None => Err(self.acquire.late().into()),
         })
     }
+}
+
+/// What a permit is made of once it is given.
+#[derive(Debug)]
+struct Taking<C> {
+    object: Object<C>,
+    permits: u32,
+    is_owned: bool,
+}
+
+impl<C: Caller> Taking<C> {
+    fn taken(&self, granted: Revision) -> Permit<C> {
+        Permit::new(&self.object, self.permits, granted, self.is_owned)
+    }
+}
+
+/// The revision of the change that gave the permits; `None` if the time was over.
+fn granted(reply: Reply) -> Result<Option<Revision>> {
+    let revision = reply.revision;
+    Ok(caller::read::<bool>(reply)?.then_some(revision))
 }
