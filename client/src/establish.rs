@@ -9,6 +9,7 @@ use crate::shared::SharedLane;
 use commonhold_proto::login::{ClientLogin, KeyCache, LoginError, Token};
 use commonhold_proto::{Fence, PROTOCOL_MAJOR, PROTOCOL_MINOR, Revision, wire};
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -68,12 +69,7 @@ pub(crate) async fn establish<N: Net>(
         };
         member.token = Some(token.clone());
         if seat.is_some_and(|seat| Some(seat.session) != member.session) {
-            *seat = None;
-            lane.forget_session(&session.lost(
-                "the server does not know the session any more",
-                Happened::Unknown,
-            ));
-            session.forgotten();
+            forget(session, lane, seat);
         }
         let hello = hello(session, lane, &mut member, *seat);
         let mut channel = wire.open("Session", Some(&token)).await.map_err(failed)?;
@@ -110,13 +106,21 @@ pub(crate) async fn establish<N: Net>(
             Err(ChannelError::Status {
                 code: UNAUTHENTICATED,
                 ..
-            }) => *member = Membership::default(),
+            }) => {
+                let before = mem::take(&mut *member);
+                if before.session.is_some() {
+                    forget(session, lane, seat);
+                    session.forgotten();
+                }
+            }
             Err(ChannelError::Status {
                 code: NOT_FOUND | PERMISSION_DENIED,
                 ..
             }) if member.session.is_some() => {
                 member.session = None;
                 member.next_lane = 0;
+                forget(session, lane, seat);
+                session.forgotten();
             }
             Err(error) => return Err(failed(error)),
         }
@@ -125,6 +129,16 @@ pub(crate) async fn establish<N: Net>(
         "the server keeps forgetting the session",
         Happened::No,
     )))
+}
+
+/// The lane has no place in a session that the server does not know any more.
+fn forget(session: &Session, lane: &SharedLane, seat: &mut Option<Seat>) {
+    if seat.take().is_some() {
+        lane.forget_session(&session.lost(
+            "the server does not know the session any more",
+            Happened::Unknown,
+        ));
+    }
 }
 
 fn hello(

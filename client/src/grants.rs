@@ -102,10 +102,13 @@ impl Grants {
         state.recent.push_back(fence);
     }
 
-    /// The server says that everything is lost.
+    /// The server does not know the session: everything is lost, and the next server may count from the start again.
     pub(crate) fn lose_all(&self) {
-        let held = std::mem::take(&mut self.state.lock().held);
+        let mut state = self.state.lock();
+        let held = std::mem::take(&mut state.held);
         held.values().for_each(|grant| grant.lose());
+        state.recent.clear();
+        state.lost_until = Revision(0);
     }
 
     /// The server says that every grant up to this one is lost.
@@ -185,6 +188,16 @@ mod tests {
         assert!(!grants.hold(fence(9)).is_lost());
         grants.lose_until(Revision(1));
         assert!(grants.hold(fence(8)).is_lost());
+    }
+
+    #[test]
+    fn another_server_counts_from_the_start() {
+        let grants = Grants::new(Liveness::Connection);
+        grants.lose_until(Revision(8));
+        grants.lose(fence(9));
+        grants.lose_all();
+        assert!(!grants.hold(fence(7)).is_lost());
+        assert!(!grants.hold(fence(9)).is_lost());
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Session {
         self.grants.lose_until(until);
     }
 
-    /// The server does not know the session any more.
+    /// The server does not know the session any more. The first lane that hears of it says so, once.
     pub(crate) fn forgotten(&self) {
         self.lease_losses.fetch_add(1, Ordering::AcqRel);
         self.grants.lose_all();

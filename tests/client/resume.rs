@@ -105,6 +105,26 @@ fn a_server_that_forgot_the_session_makes_writes_unknown_and_reads_go_on() {
     assert_eq!(ch.counter("third").get().unwrap(), 0);
 }
 
+/// Each lane finds out by itself that the session is gone.
+#[test]
+fn a_lane_that_comes_late_to_the_next_session_takes_nothing_of_it_away() {
+    let mut server = TestServer::start();
+    let ch = server.options().connect_blocking().expect("connects");
+    let late = ch.lane().expect("connects");
+    late.server().ping().unwrap();
+    server.stop();
+    server.lose_disk();
+    server.serve();
+    ch.server().ping().unwrap();
+    let guard = ch.lock("mine").acquire().call().unwrap();
+    let permit = ch.semaphore("s", 1).acquire().call().unwrap();
+    late.server().ping().unwrap();
+    assert!(!guard.is_lost(), "the server knows of it");
+    drop(permit);
+    assert_eq!(late.semaphore("s", 1).value().unwrap(), 1);
+    assert_eq!(ch.lease_losses(), 1);
+}
+
 #[test]
 fn a_server_that_stays_away_ends_calls_in_time() {
     let mut server = TestServer::start();

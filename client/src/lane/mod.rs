@@ -206,8 +206,8 @@ impl Lane {
     }
 
     /// The lane goes on in a new session, because the server does not know the old one: nobody can tell what became of
-    /// the calls that were sent, and `lost` says so to those that change something, and to those that give back what the
-    /// old one held. All others are sent again.
+    /// the calls that were sent, and `lost` says so to those that change something, and to those that took or give back
+    /// what the old one held. All others are sent again.
     pub(crate) fn forget_session(&mut self, lost: &Error) {
         self.disconnected();
         self.cancels.clear();
@@ -217,6 +217,8 @@ impl Lane {
                 Stage::Queued | Stage::Sent if !entry.sent && !entry.gives_back() => {}
                 Stage::Queued | Stage::Sent if entry.submission.repeatable => entry.sent = false,
                 Stage::Queued | Stage::Sent => entry.answer(Err(lost.clone())),
+                // Nobody has looked at it yet, and what it grants is gone.
+                Stage::Answered(_) if entry.granted() => entry.answer(Err(lost.clone())),
                 Stage::Abandoned | Stage::Answered(_) => {}
             }
         }

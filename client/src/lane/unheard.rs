@@ -203,6 +203,16 @@ impl Entry {
         matches!(self.submission.unheard, Unheard::CarryOut)
     }
 
+    /// Was it answered that its caller holds something now?
+    pub(super) fn granted(&self) -> bool {
+        match (&self.submission.unheard, &self.stage) {
+            (Unheard::TakeBack(take_back), Stage::Answered(Ok(reply))) => {
+                take_back.0(reply).is_some()
+            }
+            _ => false,
+        }
+    }
+
     /// Sends it again, to hear what it did. If it did nothing yet, it may do so now, but does not wait.
     fn ask_again(&mut self) {
         self.unheard = true;

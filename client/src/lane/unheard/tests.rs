@@ -133,6 +133,25 @@ fn what_gives_back_what_a_lost_session_held_is_not_sent_in_the_next_one() {
 }
 
 #[test]
+fn what_a_lost_session_granted_is_no_grant_in_the_next_one() {
+    let mut world = World::new();
+    let sequence = world.hold();
+    for step in [
+        Step::ClientSends,
+        Step::ServerReceives,
+        Step::ServerSends(1),
+        Step::ClientReceives,
+    ] {
+        world.step(step);
+    }
+    world.lane.forget_session(&unknown());
+    let polled = world
+        .lane
+        .poll_take(sequence, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
+}
+
+#[test]
 fn what_a_dropped_call_took_is_given_back_wherever_it_was() {
     // On its way, at the server, on its way back, and here but not taken; and with a cut after that.
     let way = [
