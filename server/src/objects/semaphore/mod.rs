@@ -5,10 +5,10 @@
 //! again. `free` -> by how many permits releases raised the value above the initial one.
 //!
 //! **Anyone may release**, as in Python, and the value is Python's at each step. What is given back is the caller's own
-//! latest permit, else one of its session, else one that no session holds, else the oldest that anybody holds; only with
-//! none held does the value rise. So a permit that somebody else gave back does not come back once more when its holder
-//! dies, and no rows pile up where one client acquires and another releases. A semaphore that is not `owned` lends
-//! nothing: its only row is `free`, which falls and rises.
+//! latest permit, else one of its session, else the oldest that anybody holds; only with none held does the value rise. So
+//! a permit that somebody else gave back does not come back once more when its holder dies, and no rows pile up where one
+//! client acquires and another releases. A semaphore that is not `owned` lends nothing: its only row is `free`, which falls
+//! and rises. Of one that is, only a session takes permits: nobody would see another caller die.
 
 mod rows;
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub(super) const OPTIONS: &[Parameter] = &[
     Parameter::required("permits", "int: how many there are, at least 0"),
     Parameter::optional(
         "owned",
-        "bool: permits come back when the client that holds them dies; default True",
+        "bool: permits come back when the client that holds them dies, and only sessions take any; default True",
     ),
 ];
 
@@ -160,6 +160,11 @@ impl Semaphore {
             let what = format!("is {n}, but there are only {} permits", self.initial);
             return Err(call.bad("n", &what));
         }
+        if self.is_owned && operation.session.is_none() {
+            let message = "only a session can take permits that come back when their holder dies: \
+                nobody would see its caller die";
+            return Err(Refusal::new(Code::BadArguments, message));
+        }
         if !ahead && self.value() >= i128::from(n) {
             let row = if self.is_owned {
                 let value = permit_value(n, owner(operation));
@@ -244,11 +249,9 @@ impl Semaphore {
         let of = |session: Option<SessionId>| (session, i64::MIN)..=(session, i64::MAX);
         let own = self.holders.get(&(operation.session, owner(operation)));
         let session = self.holders.range(of(operation.session));
-        let nobodys = self.holders.range(of(None));
         own.into_iter()
             .flat_map(|keys| keys.iter().rev())
             .chain(session.flat_map(|(_, keys)| keys.iter().rev()))
-            .chain(nobodys.flat_map(|(_, keys)| keys))
             .chain(self.permits.keys())
     }
 }

@@ -182,15 +182,40 @@ fn a_caller_gives_its_own_back_first() {
     let bench = &mut semaphore(10);
     take(bench, 1, 1);
     take(bench, 2, 3);
-    assert_eq!(bench.call_unary(true, acquire(2)), Some(Ok(true.into())));
+    take(bench, 3, 2);
     take(bench, 1, 1);
-    // Two of its own, two that no session holds, one of somebody else.
-    give(bench, 1, 5);
-    check_value(bench, 8);
+    // Two of its own, one of the oldest.
+    give(bench, 1, 3);
+    check_value(bench, 6);
     bench.end_lease(1, Lapse::Died);
-    check_value(bench, 8);
+    check_value(bench, 6);
     bench.end_lease(2, Lapse::Died);
+    check_value(bench, 8);
+    bench.end_lease(3, Lapse::Died);
     check_value(bench, 10);
+}
+
+#[test]
+fn a_caller_without_a_session_takes_only_what_nobody_owns() {
+    let text = "only a session can take permits that come back when their holder dies: \
+        nobody would see its caller die";
+    for bench in &mut [semaphore(1), bounded(1)] {
+        for may_wait in [true, false] {
+            check_refused(
+                bench.call_unary(may_wait, acquire(1)),
+                Code::BadArguments,
+                text,
+            );
+        }
+        check_value(bench, 1);
+        take(bench, 1, 1);
+        // Anyone may give back.
+        assert_eq!(bench.call_unary(true, release(1)), Some(Ok(Value::Null)));
+        check_value(bench, 1);
+    }
+    let bench = &mut unowned(&KIND, 1);
+    assert_eq!(bench.call_unary(true, acquire(1)), Some(Ok(true.into())));
+    check_value(bench, 0);
 }
 
 #[test]
