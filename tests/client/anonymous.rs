@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// How many anonymous objects there are.
-fn anonymous(watcher: &blocking::Client) -> i64 {
+pub(crate) fn anonymous(watcher: &blocking::Client) -> i64 {
     let Value::Dict(pairs) = watcher.server().status().expect("it answers") else {
         panic!("the status is a dict");
     };
@@ -21,13 +21,13 @@ fn anonymous(watcher: &blocking::Client) -> i64 {
 }
 
 #[track_caller]
-fn comes_to(watcher: &blocking::Client, count: i64) {
+pub(crate) fn comes_to(watcher: &blocking::Client, count: i64) {
     eventually(&format!("{count} anonymous objects"), || {
         anonymous(watcher) == count
     });
 }
 
-fn watcher(server: &TestServer) -> blocking::Client {
+pub(crate) fn watcher(server: &TestServer) -> blocking::Client {
     server.options().connect_blocking().expect("connects")
 }
 

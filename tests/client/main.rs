@@ -3,6 +3,7 @@
 mod anonymous;
 mod asynchronous;
 mod blocking;
+mod forks;
 mod guards;
 mod locks;
 mod proxies;

@@ -4,8 +4,10 @@ use commonhold::{AuthKey, Options};
 use commonhold_server::store::{MemoryDisk, StoreMaker, StoreOptions};
 use commonhold_server::{Config, Keys, Limits, Listen, Server};
 use parking_lot::Mutex;
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,6 +84,16 @@ impl TestServer {
         Options::new()
             .url(format!("unix://{}", socket.display()))
             .key(self.key.clone())
+    }
+
+    /// A file with its key, for other programs.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        let path = self.folder.path().join("key");
+        let mut options = OpenOptions::new();
+        let file = options.create_new(true).write(true).mode(0o600).open(&path);
+        let written = file.and_then(|mut file| file.write_all(self.key.expose()));
+        written.expect("the folder is ours");
+        path
     }
 
     /// Options of a client that reaches it over TCP.
