@@ -6,7 +6,7 @@ PYTHON ?= python3
 # The Python package is built into a virtual environment of its own, beside the rest of what is built.
 VENV := $(CURDIR)/target/venv
 
-.PHONY: run test exam bench demo fmt lint test-rust test-python python-there
+.PHONY: run test exam bench bench-rust bench-python demo fmt lint test-rust test-python python-there
 
 # Builds the server for use and runs it; ARGS="--listen tcp://127.0.0.1:0" and the like are handed on.
 run:
@@ -43,8 +43,19 @@ exam:
 	COMMONHOLD_EXAM=full $(CARGO) test --release --locked --workspace --test exam -- --nocapture
 
 # Side by side with its peers, on this machine.
-bench:
+bench: bench-rust bench-python
+
+bench-rust:
 	$(CARGO) bench --locked --bench peers
+
+# Into an environment of its own: `make test` builds the package without optimization.
+bench-python: python-there
+	$(CARGO) build --release --locked --bin commonhold
+	test -d $(VENV)-release || $(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -r python/requirements.txt -r python/requirements-bench.txt
+	cd python && VIRTUAL_ENV=$(VENV)-release $(VENV)-release/bin/maturin develop --release --quiet --locked
+	cd python && $(VENV)-release/bin/python bench/peers.py --json ../target/bench-python.json
 
 demo:
 	$(CARGO) build --release --locked --bin commonhold
