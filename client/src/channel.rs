@@ -19,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 const STREAM_WINDOW: u32 = 1 << 20;
 /// The same for all streams of a connection.
 const CONNECTION_WINDOW: u32 = 2 << 20;
+/// The largest HTTP/2 frame that is taken: what is large comes in few pieces.
+const FRAME_MAX: u32 = 256 << 10;
 /// The longest message that is read: frames are far shorter, and replies longer than a frame come in parts.
 const MESSAGE_MAX: usize = 4 << 20;
 const PRODUCT: &str = concat!("commonhold-rust/", env!("CARGO_PKG_VERSION"));
@@ -64,6 +66,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_MAX)
             .enable_push(false)
             .handshake(io)
             .await?;

@@ -3,16 +3,21 @@
 use crate::client::Client;
 use crate::codec;
 use crate::object::Object;
+use bytes::Bytes;
 use commonhold::Value;
 use commonhold_proto::value::{DEPTH_MAX, INT_BYTES_MAX};
 use num_bigint::BigInt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{
     IntoPyDict as _, PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
     PyTuple,
 };
+
+/// Bytes of fewer are copied: that costs less than to keep Python's.
+const BORROWED_FROM: usize = 64 << 10;
 
 /// The value of an object. Subclasses count as what they derive from, unless the client has a codec to keep them whole.
 ///
@@ -119,7 +124,7 @@ impl Reader<'_, '_> {
             return Ok(Value::Float(number.value()));
         }
         if let Ok(bytes) = it.cast::<PyBytes>() {
-            return Ok(Value::Bytes(bytes.as_bytes().to_vec().into()));
+            return Ok(Value::Bytes(read_bytes(bytes)));
         }
         let Some(inner) = depth.checked_sub(1).filter(|inner| *inner > 0) else {
             let message = format!("a value may be nested {DEPTH_MAX} deep, and this is deeper");
@@ -169,6 +174,14 @@ fn is_builtin(it: &Bound<'_, PyAny>) -> bool {
         || it.is_exact_instance_of::<PyDict>()
         || it.is_exact_instance_of::<PySet>()
         || it.is_exact_instance_of::<PyFrozenSet>()
+}
+
+/// Large bytes are not copied: Python keeps them until the call was made.
+fn read_bytes(it: &Bound<'_, PyBytes>) -> Bytes {
+    if it.as_bytes().len() < BORROWED_FROM {
+        return Bytes::copy_from_slice(it.as_bytes());
+    }
+    Bytes::from_owner(PyBackedBytes::from(it.clone()))
 }
 
 fn read_int(number: &Bound<'_, PyInt>) -> PyResult<Value> {

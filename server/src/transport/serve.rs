@@ -42,6 +42,8 @@ const HEADERS_MAX: u32 = 8 << 10;
 /// HTTP/2: bytes that a client may have under way on one stream, and on one connection.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// The largest HTTP/2 frame that is taken: what is large comes in few pieces.
+const FRAME_MAX: u32 = 256 << 10;
 /// Bytes of one message. Larger values travel in parts.
 const MESSAGE_MAX: usize = 4 << 20;
 
@@ -354,6 +356,7 @@ fn serve(
             .http2_adaptive_window(Some(false))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_MAX)
             .add_service(service)
             .add_service(healthy)
             .add_service(v1)
