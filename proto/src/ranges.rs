@@ -51,6 +51,24 @@ impl Ranges {
         true
     }
 
+    /// Removes a number.
+    pub fn remove(&mut self, number: u64) {
+        let at = self.0.partition_point(|run| run.last < number);
+        let Some(run) = self.0.get(at).filter(|run| run.first <= number) else {
+            return;
+        };
+        let (first, last) = (run.first, run.last);
+        let before = (first < number).then(|| Range {
+            first,
+            last: number - 1,
+        });
+        let after = (number < last).then(|| Range {
+            first: number + 1,
+            last,
+        });
+        self.0.splice(at..=at, before.into_iter().chain(after));
+    }
+
     /// The lowest number from 1 on that is not in the set.
     pub fn first_missing(&self) -> u64 {
         match self.0.first() {
@@ -78,11 +96,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set_of_few_runs(runs in prop::collection::vec((1u64..60, 0u64..8), 0..40)) {
+        fn is_a_set_of_few_runs(runs in prop::collection::vec((1u64..60, 0u64..8, 1u64..70), 0..40)) {
             let (mut ranges, mut model) = (Ranges::default(), BTreeSet::new());
-            for (first, more) in runs {
+            for (first, more, removed) in runs {
                 ranges.insert(first, first + more);
                 model.extend(first..=first + more);
+                ranges.remove(removed);
+                model.remove(&removed);
                 for number in 0..80 {
                     prop_assert_eq!(ranges.contains(number), model.contains(&number));
                 }

@@ -59,6 +59,8 @@ pub(crate) struct Lane {
     cancels: Vec<u64>,
     /// Calls to acknowledge once the cancellations are sent: they must arrive in this order.
     retired: Vec<u64>,
+    /// Calls that were cancelled and acknowledged, each with the last number given by then: a cut may take both back.
+    withdrawn: VecDeque<(u64, u64)>,
     /// Calls whose callers were told that the client is closed, but that are still at the server.
     orphans: Vec<Orphan>,
     /// Everything that the server may forget.
@@ -263,6 +265,7 @@ impl Lane {
         for sequence in abandoned {
             self.withdraw_cut(sequence);
         }
+        self.withdraw_again();
     }
 
     /// Ends every unanswered call: `never_sent` is the error of those that no connection carried, `sent` of the others.
@@ -394,6 +397,7 @@ impl Lane {
     fn answer(&mut self, reply: wire::Reply) {
         let (sequence, reply) = Reply::from_wire(reply);
         self.answer_orphan(sequence, &reply);
+        self.confirm_withdrawn(sequence);
         let Some(entry) = self.calls.get_mut(&sequence) else {
             return;
         };

@@ -16,6 +16,10 @@ pub(super) struct Model {
     /// Outcomes that are not acknowledged: the sum after the call.
     pub(super) outcomes: BTreeMap<u64, i64>,
     pub(super) acknowledged: BTreeSet<u64>,
+    /// Calls of which the client said that it does not want the reply.
+    cancelled: BTreeSet<u64>,
+    /// Calls whose outcomes were acknowledged without that: the client has what they returned.
+    pub(super) consumed: BTreeSet<u64>,
     /// How much is held: calls of `hold` take one, those of `give` give one back.
     pub(super) held: i64,
     sum: i64,
@@ -43,7 +47,9 @@ impl Model {
     fn acknowledge(&mut self, ranges: &[wire::Range]) {
         for number in ranges.iter().flat_map(|range| range.first..=range.last) {
             self.acknowledged.insert(number);
-            self.outcomes.remove(&number);
+            if self.outcomes.remove(&number).is_some() && !self.cancelled.contains(&number) {
+                self.consumed.insert(number);
+            }
         }
     }
 
@@ -51,6 +57,7 @@ impl Model {
         let frame = wire::ClientFrame::decode(&bytes[PREFIX..]).expect("a frame");
         assert!(!self.goodbye, "nothing follows a goodbye");
         self.acknowledge(&frame.acknowledged);
+        self.cancelled.extend(&frame.cancel);
         for call in &frame.calls {
             self.call(call);
         }
@@ -145,6 +152,8 @@ pub(super) struct World {
     to_client: VecDeque<wire::ServerFrame>,
     pub(super) now: Instant,
     pub(super) waiting: BTreeSet<u64>,
+    /// Calls whose callers are gone.
+    pub(super) withdrawn: BTreeSet<u64>,
     /// Calls that take something which whoever hears of it keeps.
     holds: BTreeSet<u64>,
     /// Calls whose answers nobody awaits.
@@ -227,6 +236,7 @@ impl World {
             to_client: VecDeque::new(),
             now: Instant::now(),
             waiting: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
             holds: BTreeSet::new(),
             told: BTreeSet::new(),
             taken: BTreeMap::new(),
@@ -300,6 +310,9 @@ impl World {
             Step::Abandon(at) => {
                 if let Some(sequence) = self.waiting.iter().nth(at).copied() {
                     self.waiting.remove(&sequence);
+                    if !self.holds.contains(&sequence) {
+                        self.withdrawn.insert(sequence);
+                    }
                     self.lane.abandon(sequence);
                 }
             }

@@ -55,6 +55,7 @@ impl Lane {
             // Their cancellations left in an earlier frame.
             for sequence in mem::take(&mut self.retired) {
                 self.acknowledge(sequence);
+                self.withdrawn.push_back((sequence, self.last));
             }
         } else {
             frame.cancel(&self.cancels);

@@ -26,6 +26,9 @@ proptest! {
         // Nothing is held of which nobody heard, and what nobody awaits was carried out.
         prop_assert_eq!(world.model.held, world.holding());
         prop_assert!(world.told.is_subset(&world.model.executed));
+        // The server knows of every reply whether somebody looked at it.
+        prop_assert!(world.model.consumed.is_disjoint(&world.withdrawn));
+        prop_assert!(world.taken.keys().all(|sequence| world.model.consumed.contains(sequence)));
         // Nothing is left that keeps a goodbye back.
         world.lane.say_goodbye();
         world.settle();

@@ -5,6 +5,7 @@ use crate::error::{Error, Happened};
 use bytes::Bytes;
 use commonhold_proto::Reply;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,10 +123,28 @@ impl Lane {
         }
         // It is not sent again, only taken back.
         self.calls.remove(&sequence);
-        if !self.cancels.contains(&sequence) {
-            self.cancels.push(sequence);
-        }
         self.retired.push(sequence);
+    }
+
+    /// The connection is gone, and with it perhaps what it was to carry: of what is not known to have arrived, the
+    /// cancellation must come first again. Until then no resume may acknowledge it.
+    pub(super) fn withdraw_again(&mut self) {
+        for (sequence, _) in mem::take(&mut self.withdrawn) {
+            self.acknowledged.remove(sequence);
+            self.retired.push(sequence);
+        }
+        self.cancels.extend(&self.retired);
+        self.cancels.sort_unstable();
+        self.cancels.dedup();
+    }
+
+    /// This call was answered: the server has heard all that was said before it was made.
+    pub(super) fn confirm_withdrawn(&mut self, answered: u64) {
+        while let Some((_, last)) = self.withdrawn.front()
+            && *last < answered
+        {
+            self.withdrawn.pop_front();
+        }
     }
 
     /// Lets go of the calls that have ended and that nobody waits for.

@@ -93,6 +93,36 @@ fn a_call_dropped_after_its_reply_came_is_cancelled_before_it_is_acknowledged() 
     assert_eq!(frames.len(), 2);
 }
 
+/// A resume that only acknowledged it would say that its caller has the reply.
+#[test]
+fn a_cancel_that_was_lost_with_its_acknowledgement_is_said_again_before_it() {
+    for lost in 1..=2 {
+        let mut world = World::new();
+        let sequence = world.submit(0, 0);
+        for step in [
+            Step::ClientSends,
+            Step::ServerReceives,
+            Step::ServerSends(1),
+            Step::ClientReceives,
+            Step::Abandon(0),
+            Step::ClientSends,
+            Step::ClientSends,
+        ] {
+            world.step(step);
+        }
+        assert_eq!(world.to_server.len(), 2, "the cancel, and the rest");
+        world.cut(lost, 0);
+        world.settle();
+        assert_eq!(world.model.acknowledged, [sequence].into());
+        assert!(world.model.consumed.is_empty(), "{lost} frames lost");
+        // Once a later call is answered, nothing is left to be said.
+        let later = world.submit(0, 0);
+        world.settle();
+        world.cut(0, 0);
+        assert!(world.taken.contains_key(&later) && world.lane.retired.is_empty());
+    }
+}
+
 #[test]
 fn what_nobody_awaits_is_sent_before_the_goodbye() {
     let mut world = World::new();
