@@ -2,9 +2,9 @@
 //!
 //! The server keeps for a session what its replies brought, until the session drops it. Here is counted what the program
 //! still has: proxies, and references in values that nobody made a proxy of. What is wanted by nobody is dropped, all of it
-//! in one call, and one such call of a lane at a time. A reply that brings an object while it is being dropped is
-//! acknowledged only after that, so the drop, which names the replies before it, cannot take what that reply brings. The
-//! lock is a leaf; it is taken under a lane's.
+//! in one call, and one such call of a lane at a time; one that failed is made again. A reply that brings an object while
+//! it is being dropped is acknowledged only after that, so the drop, which names the replies before it, cannot take what
+//! that reply brings. The lock is a leaf; it is taken under a lane's.
 
 use commonhold_proto::{Call, Oid, Open, OpenOptions, Owner, Reference, Target, Value};
 use parking_lot::Mutex;
@@ -29,8 +29,8 @@ struct State {
     objects: HashMap<Oid, Held>,
     /// Nobody wanted these when somebody last looked.
     unwanted: Vec<Oid>,
-    /// Drops of these are under way: by which each.
-    leaving: HashMap<Oid, u64>,
+    /// Drops of these are under way.
+    leaving: HashMap<Oid, Leaving>,
     /// Drops so far.
     drops: u64,
     /// Those that are not over.
@@ -43,6 +43,15 @@ struct Held {
     /// References that replies brought and that nobody made a proxy of, nor gave up.
     loose: u64,
     /// The replies that brought it and that the server may not know to be here.
+    replies: Vec<Brought>,
+}
+
+/// An object that is being dropped.
+#[derive(Debug)]
+struct Leaving {
+    /// By which drop.
+    by: u64,
+    /// The replies that brought it until then.
     replies: Vec<Brought>,
 }
 
@@ -79,7 +88,7 @@ impl Holdings {
             if held.replies.last() != Some(&by) {
                 held.replies.push(by);
             }
-            after = after.max(state.leaving.get(&oid).copied());
+            after = after.max(state.leaving.get(&oid).map(|leaving| leaving.by));
         });
         if after.is_some() {
             // Its acknowledgement leaves at some later time: it is named until then, and that is until its object is dropped.
@@ -136,7 +145,7 @@ impl Holdings {
     }
 
     /// The call that drops what nobody wants, for a lane of this session, and its number. When it is over,
-    /// [`drop_ended`](Holdings::drop_ended) must be told.
+    /// [`drop_ended`](Holdings::drop_ended) or [`drop_failed`](Holdings::drop_failed) must be told.
     pub(crate) fn begin_drop(&self, session: u64) -> Option<(u64, Call)> {
         if !self.has_unwanted() {
             return None;
@@ -157,9 +166,13 @@ impl Holdings {
                 later.push(oid);
                 continue;
             }
-            let held = state.objects.remove(&oid);
-            replies.extend(held.into_iter().flat_map(|held| held.replies));
-            state.leaving.insert(oid, number);
+            let held = state.objects.remove(&oid).unwrap_or_default();
+            replies.extend(&held.replies);
+            let leaving = Leaving {
+                by: number,
+                replies: held.replies,
+            };
+            state.leaving.insert(oid, leaving);
             oids.push(oid.0.into());
         }
         state.unwanted.append(&mut later);
@@ -180,10 +193,26 @@ impl Holdings {
         Some((number, call))
     }
 
-    /// The drop of this number is over, whatever became of it.
+    /// The drop of this number is over.
     pub(crate) fn drop_ended(&self, number: u64) {
         let mut state = self.state.lock();
-        state.leaving.retain(|_, by| *by != number);
+        state.leaving.retain(|_, leaving| leaving.by != number);
+        state.under_way.remove(&number);
+    }
+
+    /// The drop of this number is over, and nobody knows whether it was made: the next one drops the same again.
+    pub(crate) fn drop_failed(&self, number: u64) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        for (oid, leaving) in state.leaving.extract_if(|_, leaving| leaving.by == number) {
+            // It may have come again meanwhile.
+            let held = state.objects.entry(oid).or_default();
+            held.replies.splice(..0, leaving.replies);
+            if held.is_unwanted() {
+                state.unwanted.push(oid);
+                self.any.store(true, Ordering::Release);
+            }
+        }
         state.under_way.remove(&number);
     }
 
@@ -312,6 +341,25 @@ mod tests {
         holdings.give_up(&reference());
         let (_, replies) = dropped(&holdings).expect("nobody wants it");
         assert_eq!(replies, pairs(&[2, 3]));
+    }
+
+    #[test]
+    fn a_drop_that_failed_is_made_again_unless_the_object_is_wanted() {
+        let holdings = Holdings::new();
+        holdings.receive(&reference(), reply(1, 1));
+        holdings.give_up(&reference());
+        assert!(dropped(&holdings).is_some());
+        holdings.drop_failed(1);
+        let (_, replies) = dropped(&holdings).expect("it was not made");
+        assert_eq!(replies, pairs(&[1]));
+        // It comes again during the next try.
+        assert_eq!(holdings.receive(&reference(), reply(2, 2)), Some(2));
+        holdings.drop_failed(2);
+        assert!(holdings.is_over(2));
+        assert_eq!(dropped(&holdings), None, "it is wanted");
+        holdings.give_up(&reference());
+        let (_, replies) = dropped(&holdings).expect("nobody wants it");
+        assert_eq!(replies, pairs(&[1, 2]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::holdings::{self, Brought, Holdings};
 use crate::lane::{Lane, Submission, Unheard, Violation, brings};
 use crate::stats::Stats;
 use bytes::Bytes;
-use commonhold_proto::{Reply, wire};
+use commonhold_proto::{Code, Reply, wire};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -258,13 +258,16 @@ impl SharedLane {
 
     /// The session is gone.
     pub(crate) fn forget_session(&self, lost: &Error) {
-        self.state.lock().lane.forget_session(lost);
+        let mut state = self.state.lock();
+        state.lane.forget_session(lost);
+        state.settle_drop(&self.holdings);
     }
 
     /// No connection can be had: every call ends.
     pub(crate) fn fail(&self, never_sent: &Error, sent: &Error) {
         let mut state = self.state.lock();
         state.lane.fail(never_sent, sent);
+        state.settle_drop(&self.holdings);
         if let Opening::UnderWay = state.opening {
             state.opening = Opening::Failed(never_sent.clone());
         }
@@ -302,9 +305,7 @@ impl SharedLane {
         state.closing = true;
         state.closed = true;
         state.lane.abandon_all(&Error::Closed, &Error::Closed);
-        if let Some((_, drop)) = state.dropping.take() {
-            self.holdings.drop_ended(drop);
-        }
+        state.settle_drop(&self.holdings);
         state.wake_watchers();
     }
 }
@@ -339,13 +340,7 @@ impl State {
 
     /// Drops what the session wants no more, and acknowledges what was withheld until a drop was over.
     fn tend(&mut self, holdings: &Holdings) {
-        if let Some((sequence, drop)) = self.dropping
-            && !self.lane.has(sequence)
-        {
-            self.dropping = None;
-            holdings.drop_ended(drop);
-            self.wake_watchers();
-        }
+        self.settle_drop(holdings);
         if !self.withheld.is_empty() {
             let lane = &mut self.lane;
             self.withheld.retain(|(sequence, drop)| {
@@ -369,8 +364,26 @@ impl State {
                 unheard: Unheard::CarryOut,
             };
             let sequence = self.lane.submit(submission, Instant::now());
-            self.lane.abandon(sequence);
             self.dropping = Some((sequence, drop));
+        }
+    }
+
+    /// Looks at what became of the drop that is under way: one that failed is made again.
+    fn settle_drop(&mut self, holdings: &Holdings) {
+        if let Some((sequence, drop)) = self.dropping
+            && let Some(result) = self.lane.take(sequence)
+        {
+            self.dropping = None;
+            let refused = |reply: Reply| reply.result.err().map(Error::from);
+            match result.map_or_else(Some, refused) {
+                // The server will say the same once more.
+                Some(Error::Refused(refusal)) if refusal.code != Code::TooManyWaiting => {
+                    holdings.drop_ended(drop);
+                }
+                Some(_) => holdings.drop_failed(drop),
+                None => holdings.drop_ended(drop),
+            }
+            self.wake_watchers();
         }
     }
 

@@ -281,6 +281,32 @@ fn lost_replies_leave_nothing_and_free_nothing_early() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_drop_that_no_connection_carried_is_made_by_the_next() -> Result<()> {
+    let server = TestServer::start();
+    let cutter = Cutter::before(&server);
+    let options = server.options_at(&cutter.socket());
+    let options = options.reconnect_for(Duration::from_millis(50));
+    let ch = options.connect_blocking()?;
+    let lane = ch.lane()?;
+    let other = watcher(&server);
+    for next in [&ch, &lane] {
+        let list = ch.anonymous().list::<i64>().create()?;
+        ch.server().ping()?;
+        // A part of it arrives, and nobody can connect for longer than the client tries to.
+        cutter.silence(true);
+        cutter.cut_every(1);
+        drop(list);
+        ch.server().ping().expect_err("nobody can connect");
+        cutter.cut_every(0);
+        cutter.silence(false);
+        assert_eq!(anonymous(&other), 1);
+        next.server().ping()?;
+        comes_to(&other, 0);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn concurrent_reads_of_one_reference_free_nothing_early() -> Result<()> {
     let server = TestServer::start();

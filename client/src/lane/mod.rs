@@ -150,31 +150,41 @@ impl Lane {
         self.last
     }
 
-    /// The reply, once it is there. Whoever takes it has consumed it: it is acknowledged, or must be by whoever takes it
-    /// if it [brings](brings) objects.
+    /// The reply, once it is there: see [`take`](Lane::take).
     pub(crate) fn poll_take(&mut self, sequence: u64, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        if let Some(result) = self.take(sequence) {
+            return Poll::Ready(result);
+        }
         let Some(entry) = self.calls.get_mut(&sequence) else {
             return Poll::Ready(Err(Error::Closed));
         };
-        let Stage::Answered(_) = entry.stage else {
-            if !entry
-                .waker
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(cx.waker()))
-            {
-                entry.waker = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
+        if !entry
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            entry.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The reply, if it is there. Whoever takes it has consumed it: it is acknowledged, or must be by whoever takes it if it
+    /// [brings](brings) objects.
+    pub(crate) fn take(&mut self, sequence: u64) -> Option<Result<Reply>> {
+        let Entry {
+            stage: Stage::Answered(_),
+            ..
+        } = self.calls.get(&sequence)?
+        else {
+            return None;
         };
-        let entry = self.calls.remove(&sequence).expect("it was just there");
-        let brings = matches!(&entry.stage, Stage::Answered(Ok(reply)) if brings(reply));
-        if !brings {
+        let Stage::Answered(result) = self.calls.remove(&sequence)?.stage else {
+            return None;
+        };
+        if !result.as_ref().is_ok_and(brings) {
             self.acknowledge(sequence);
         }
-        match entry.stage {
-            Stage::Answered(result) => Poll::Ready(result),
-            _ => Poll::Ready(Err(Error::Closed)),
-        }
+        Some(result)
     }
 
     /// Does a call wait for its reply?
@@ -415,11 +425,6 @@ impl Lane {
             // Nobody can answer what was never sent, and nothing is answered twice.
             Stage::Queued | Stage::Sent | Stage::Answered(_) => {}
         }
-    }
-
-    /// Is the call not over yet?
-    pub(crate) fn has(&self, sequence: u64) -> bool {
-        self.calls.contains_key(&sequence)
     }
 
     /// The last number given to a call.
