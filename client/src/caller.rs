@@ -1,9 +1,10 @@
 //! What a proxy asks for, and who asks: proxies are written once for the async and the blocking client.
 
 use crate::error::{Error, Happened, Result};
+use crate::handle::Handle;
 use crate::holdings::Holdings;
 use crate::lane::{Submission, TakeBack, Unheard};
-use crate::object::Handle;
+
 use bytes::Bytes;
 use commonhold_proto::value::{from_value, to_value};
 use commonhold_proto::{Call, Code, Fence, Owner, Refusal, Reply, Target, Value};

@@ -18,6 +18,7 @@ pub mod blocking;
 mod caller;
 mod client;
 mod error;
+mod handle;
 mod object;
 mod options;
 mod place;

@@ -2,14 +2,14 @@
 
 use crate::caller::{self, Caller, Request};
 use crate::error::{Error, Happened, Result};
-use crate::holdings::{self, Holdings};
+use crate::handle::{Handle, Hold};
+use crate::holdings;
 use commonhold_proto::{
-    Call, Durability, Fence, Oid, Open, OpenOptions, Owner, Reference, Reply, Target, Value,
+    Call, Durability, Fence, Oid, Open, OpenOptions, Owner, Reference, Reply, Value,
 };
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Any object, of a kind that this client need not know. The typed proxies stand on it.
@@ -25,142 +25,27 @@ pub struct Object<C> {
     fence: Option<Fence>,
 }
 
-/// A name, and the identity that it was found to have.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    open: Open,
-    /// 0: not known.
-    oid: AtomicU64,
-    /// It is never opened by name again: what it is about belongs to this very object.
-    pinned: bool,
-    /// Keeps an anonymous object.
-    hold: Option<Arc<Hold>>,
-}
-
-/// Keeps an anonymous object for as long as there are proxies of it.
-struct Hold {
-    holdings: Arc<Holdings>,
-    oid: Oid,
-    /// Has what nobody wants dropped.
-    let_go: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Hold {
-    fn new<C: Caller>(client: &C, oid: Oid) -> Hold {
-        let holdings = Arc::clone(&client.ties().0.holdings);
-        holdings.adopt(oid);
-        let client = client.clone();
-        Hold {
-            holdings,
-            oid,
-            let_go: Box::new(move || client.let_go()),
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        // A forked child has nothing of its parent's to drop.
-        if self.holdings.release(self.oid) {
-            (self.let_go)();
-        }
-    }
-}
-
-impl fmt::Debug for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hold").field(&self.oid).finish()
-    }
-}
-
-impl Handle {
-    pub(crate) fn target(&self) -> Target {
-        match self.oid.load(Ordering::Relaxed) {
-            0 => Target::Open(Box::new(self.open.clone())),
-            oid => Target::Oid(Oid(oid)),
-        }
-    }
-
-    pub(crate) fn remember(&self, oid: Oid) {
-        self.oid.store(oid.0, Ordering::Relaxed);
-    }
-
-    /// The object is gone: the next call opens by name again.
-    pub(crate) fn forget(&self) {
-        if !self.pinned {
-            self.oid.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// The same without what keeps the object.
-    pub(crate) fn bare(self: &Arc<Handle>) -> Arc<Handle> {
-        if self.hold.is_none() {
-            return Arc::clone(self);
-        }
-        Arc::new(Handle {
-            open: self.open.clone(),
-            oid: AtomicU64::new(self.oid.load(Ordering::Relaxed)),
-            pinned: self.pinned,
-            hold: None,
-        })
-    }
-
-    pub(crate) fn options(&self) -> &[(String, Value)] {
-        &self.open.options.options
-    }
-
-    pub(crate) fn must_exist(&self) -> bool {
-        self.open.options.exists == Some(true)
-    }
-}
-
 impl<C: Caller> Object<C> {
     pub(crate) fn new(client: C, kind: &str, name: &str) -> Object<C> {
-        let open = Open {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            options: OpenOptions::default(),
-        };
-        Object::of(client, open)
+        Object::of(client, open(kind, name))
     }
 
     fn of(client: C, open: Open) -> Object<C> {
-        let handle = Arc::new(Handle {
-            open,
-            oid: AtomicU64::new(0),
-            pinned: false,
-            hold: None,
-        });
+        Object::with(client, Handle::of(open))
+    }
+
+    fn with(client: C, handle: Handle) -> Object<C> {
         Object {
             client,
-            handle,
+            handle: Arc::new(handle),
             owner: None,
             fence: None,
         }
     }
 
-    /// The very object of this identity.
-    fn identified(
-        client: C,
-        kind: &str,
-        name: &str,
-        oid: Oid,
-        hold: Option<Arc<Hold>>,
-    ) -> Object<C> {
-        let mut object = Object::new(client, kind, name);
-        let open = object.handle.open.clone();
-        object.handle = Arc::new(Handle {
-            open,
-            oid: AtomicU64::new(oid.0),
-            pinned: name.is_empty(),
-            hold,
-        });
-        object
-    }
-
     /// The object of an identity that somebody told, of this kind: see [`pin`](Object::pin).
     pub(crate) fn at(client: C, kind: &str, oid: Oid) -> Object<C> {
-        Object::identified(client, kind, "", oid, None)
+        Object::with(client, Handle::identified(open(kind, ""), oid, None))
     }
 
     /// The object that a reference points to. Of an anonymous one that a reply brought it takes over what the reply holds.
@@ -173,16 +58,17 @@ impl<C: Caller> Object<C> {
             });
         };
         let Reference { kind, name, oid } = &**reference;
-        let hold = holdings::is_anonymous(reference).then(|| Arc::new(Hold::new(&client, *oid)));
-        Ok(Object::identified(client, kind, name, *oid, hold))
+        let hold = holdings::is_anonymous(reference).then(|| Hold::new(&client, *oid));
+        let handle = Handle::identified(open(kind, name), *oid, hold);
+        Ok(Object::with(client, handle))
     }
 
     fn reopened(self, change: impl FnOnce(&mut OpenOptions)) -> Object<C> {
         // An anonymous object is never made by a call of its own: there is nothing left to choose.
-        if self.handle.pinned {
+        if self.handle.is_pinned() {
             return self;
         }
-        let mut open = self.handle.open.clone();
+        let mut open = self.handle.open().clone();
         change(&mut open.options);
         Object {
             owner: self.owner,
@@ -209,7 +95,7 @@ impl<C: Caller> Object<C> {
             durability,
             exists,
             options,
-        } = &self.handle.open.options;
+        } = &self.handle.open().options;
         let options = options.iter().map(|(k, v)| (k.as_str().into(), v.clone()));
         let mut call = Call::new("open", [self.kind().into(), self.name().into()])
             .with("options", Value::Dict(options.collect()));
@@ -258,34 +144,25 @@ impl<C: Caller> Object<C> {
 
     /// The very object that was reached by the last call, even if it is deleted and its name given to another.
     pub(crate) fn pinned(&self) -> Object<C> {
-        let handle = Arc::new(Handle {
-            open: self.handle.open.clone(),
-            oid: AtomicU64::new(self.handle.oid.load(Ordering::Relaxed)),
-            pinned: true,
-            hold: self.handle.hold.clone(),
-        });
         Object {
-            handle,
+            handle: Arc::new(self.handle.pinned()),
             ..self.clone()
         }
     }
 
     /// Its kind.
     pub fn kind(&self) -> &str {
-        &self.handle.open.kind
+        &self.handle.open().kind
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.handle.open.name
+        &self.handle.open().name
     }
 
     /// Its identity, if it is known: that of an anonymous object always is, that of a named one after a call.
     pub fn oid(&self) -> Option<Oid> {
-        match self.handle.target() {
-            Target::Oid(oid) => Some(oid),
-            Target::Open(_) => None,
-        }
+        self.handle.oid()
     }
 
     /// A reference to it, to be stored in other objects.
@@ -365,8 +242,16 @@ impl<C: Caller> Object<C> {
 impl<C> fmt::Debug for Object<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Object")
-            .field("kind", &self.handle.open.kind)
-            .field("name", &self.handle.open.name)
+            .field("kind", &self.handle.open().kind)
+            .field("name", &self.handle.open().name)
             .finish_non_exhaustive()
+    }
+}
+
+fn open(kind: &str, name: &str) -> Open {
+    Open {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        options: OpenOptions::default(),
     }
 }

@@ -30,9 +30,9 @@ macro_rules! factories {
             /// Gives up the references to anonymous objects in a value that a call returned.
             ///
             /// Every reference that is returned keeps its object until the end of the session, or until it is given up: once,
-            /// either to the proxy that [`object_of`](Self::object_of) or a [draft](crate::Draft::of) makes of it, which keeps the
-            /// object in its place, or by this. A clone of a value that was given up keeps nothing; of a proxy make clones, not proxies of its own reference. Results that have no room
-            /// for a reference give up what they leave out.
+            /// either to the proxy that [`object_of`](Self::object_of) or a [draft](crate::Draft::of) makes of it, which keeps
+            /// the object in its place, or by this. A clone of a value that was given up keeps nothing; of a proxy make clones,
+            /// not proxies of its own reference. Results that have no room for a reference give up what they leave out.
             pub fn forget(&self, value: &commonhold_proto::Value) {
                 let session = $crate::caller::sealed::Sealed::ties(self).0;
                 session.holdings.give_up(value);
