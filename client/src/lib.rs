@@ -35,6 +35,7 @@ mod session;
 mod shared;
 mod socket;
 mod stats;
+mod tending;
 mod tokio_net;
 
 pub use caller::{Caller, Request};

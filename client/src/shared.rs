@@ -3,13 +3,13 @@
 //! The lock guards the lane and the waker of its driver. It is held for a few steps and nothing else is locked under it;
 //! callers are woken under it, which only marks them to run.
 
-use crate::caller;
 use crate::error::{Error, Happened, Result};
-use crate::holdings::{self, Brought, Holdings};
-use crate::lane::{Lane, Submission, Unheard, Violation, brings};
+use crate::holdings::Holdings;
+use crate::lane::{Lane, Submission, Violation, brings};
 use crate::stats::Stats;
+use crate::tending::Tending;
 use bytes::Bytes;
-use commonhold_proto::{Code, Reply, wire};
+use commonhold_proto::{Reply, wire};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -35,12 +35,7 @@ struct State {
     closed: bool,
     /// Wait for the opening, or for the end.
     watchers: Vec<Waker>,
-    /// The session and the number that the last connection gave it.
-    seat: (u64, u32),
-    /// The call by which this lane drops objects of the session's, and the drop's number.
-    dropping: Option<(u64, u64)>,
-    /// Replies to acknowledge once a drop is over.
-    withheld: Vec<(u64, u64)>,
+    tending: Tending,
 }
 
 /// What became of the first connection.
@@ -100,11 +95,12 @@ impl SharedLane {
     /// The reply, once it is there.
     pub(crate) fn poll_reply(&self, sequence: u64, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
         let mut state = self.state.lock();
-        let polled = state.lane.poll_take(sequence, cx);
+        let State { lane, tending, .. } = &mut *state;
+        let polled = lane.poll_take(sequence, cx);
         if let Poll::Ready(Ok(reply)) = &polled
             && brings(reply)
         {
-            state.receive(&self.holdings, sequence, reply);
+            tending.receive(lane, &self.holdings, sequence, reply);
         }
         polled
     }
@@ -120,7 +116,7 @@ impl SharedLane {
     /// Ready once this lane drops nothing, or cannot.
     pub(crate) fn poll_let_go(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.closing || !state.lane.is_connected() || state.dropping.is_none() {
+        if state.closing || !state.lane.is_connected() || !state.tending.is_dropping() {
             return Poll::Ready(());
         }
         state.watchers.push(cx.waker().clone());
@@ -221,7 +217,14 @@ impl SharedLane {
     /// The next frame to send. If there is none, the driver is woken when there is.
     pub(crate) fn next(&self, cx: &mut Context<'_>) -> Next {
         let mut state = self.state.lock();
-        state.tend(&self.holdings);
+        state.settle_drop(&self.holdings);
+        let State {
+            lane,
+            tending,
+            closing,
+            ..
+        } = &mut *state;
+        tending.tend(lane, &self.holdings, *closing);
         if let Some(frame) = state.lane.next_frame(Instant::now()) {
             return Next::Frame(frame);
         }
@@ -246,7 +249,7 @@ impl SharedLane {
     pub(crate) fn connected(&self, welcome: &wire::Welcome) {
         let mut state = self.state.lock();
         state.lane.connected(welcome);
-        state.sit(welcome);
+        state.tending.sit(welcome);
         state.opening = Opening::Done;
         state.wake_watchers();
     }
@@ -323,76 +326,11 @@ impl State {
         }
     }
 
-    /// A reply was taken that brings objects.
-    fn receive(&mut self, holdings: &Holdings, sequence: u64, reply: &Reply) {
-        let Ok(value) = &reply.result else { return };
-        let brought = Brought {
-            session: self.seat.0,
-            lane: self.seat.1,
-            sequence,
-            last: self.lane.last(),
-        };
-        match holdings.receive(value, brought) {
-            None => self.lane.acknowledge(sequence),
-            Some(drop) => self.withheld.push((sequence, drop)),
-        }
-    }
-
-    /// Drops what the session wants no more, and acknowledges what was withheld until a drop was over.
-    fn tend(&mut self, holdings: &Holdings) {
-        self.settle_drop(holdings);
-        if !self.withheld.is_empty() {
-            let lane = &mut self.lane;
-            self.withheld.retain(|(sequence, drop)| {
-                let over = holdings.is_over(*drop);
-                if over {
-                    lane.acknowledge(*sequence);
-                }
-                !over
-            });
-        }
-        if self.dropping.is_none()
-            && self.lane.is_connected()
-            && !self.closing
-            && let Some((drop, call)) = holdings.begin_drop(self.seat.0)
-        {
-            let target = holdings::server();
-            let submission = Submission {
-                body: caller::body(call, target, holdings::OWNER, None),
-                timeout: None,
-                repeatable: false,
-                unheard: Unheard::CarryOut,
-            };
-            let sequence = self.lane.submit(submission, Instant::now());
-            self.dropping = Some((sequence, drop));
-        }
-    }
-
-    /// Looks at what became of the drop that is under way: one that failed is made again.
+    /// Looks what became of the drop that is under way.
     fn settle_drop(&mut self, holdings: &Holdings) {
-        if let Some((sequence, drop)) = self.dropping
-            && let Some(result) = self.lane.take(sequence)
-        {
-            self.dropping = None;
-            let refused = |reply: Reply| reply.result.err().map(Error::from);
-            match result.map_or_else(Some, refused) {
-                // The server will say the same once more.
-                Some(Error::Refused(refusal)) if refusal.code != Code::TooManyWaiting => {
-                    holdings.drop_ended(drop);
-                }
-                Some(_) => holdings.drop_failed(drop),
-                None => holdings.drop_ended(drop),
-            }
+        if self.tending.settle(&mut self.lane, holdings) {
             self.wake_watchers();
         }
-    }
-
-    /// In another session the old numbers mean nothing.
-    fn sit(&mut self, welcome: &wire::Welcome) {
-        if self.seat.0 != welcome.session {
-            self.withheld.clear();
-        }
-        self.seat = (welcome.session, welcome.lane);
     }
 
     fn wake_watchers(&mut self) {

@@ -8,5 +8,6 @@ mod guards;
 mod locks;
 mod proxies;
 mod queues;
+mod references;
 mod resume;
 mod server;
