@@ -1,5 +1,6 @@
 //! How the command ends: exit codes, and the sentence on stderr.
 
+use crate::line::line;
 use commonhold::{Code, Error};
 use commonhold_proto::keyfile::KeyFileError;
 use commonhold_proto::url::UrlError;
@@ -127,7 +128,8 @@ impl From<Error> for Failure {
         };
         Failure {
             code: error.code(),
-            ..Failure::new(exit, chain(&error))
+            // It may tell what others said: the name of who holds a lock.
+            ..Failure::new(exit, line(&chain(&error)))
         }
     }
 }

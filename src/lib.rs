@@ -3,6 +3,7 @@
 mod arguments;
 mod failure;
 mod file;
+mod line;
 mod own;
 mod settings;
 mod units;

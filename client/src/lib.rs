@@ -52,6 +52,7 @@ pub use place::Place;
 pub use proxy::{
     Acquire, Acquiring, Anonymous, Array, Barrier, Condition, Counter, Dead, Dict, Draft, Event,
     Guard, Holder, Increment, Items, Job, Latch, List, Lock, LockAcquire, Namespace, OnEnd, Permit,
-    Queue, RwLock, Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Watch, Who,
+    PreviousEnd, Queue, RwLock, Scan, Semaphore, Server, Set, Shared, Slice, Take, Waiter, Watch,
+    Who,
 };
 pub use stats::Stats;

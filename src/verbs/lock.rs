@@ -9,6 +9,7 @@ use super::child::{self, Ended};
 use super::connection::{Connection, failure, options};
 use crate::arguments::Reach;
 use crate::failure::{Exit, Failure};
+use crate::line::line;
 use crate::units;
 use clap::{Args, Subcommand};
 use commonhold::{Call, Value};
@@ -40,8 +41,10 @@ impl Lock {
 /// Run a command while a lock is held, and free it as soon as the command ends
 ///
 /// The command finds the lock's name, oid and token in COMMONHOLD_LOCK, COMMONHOLD_LOCK_OID and COMMONHOLD_LOCK_TOKEN.
-/// If the lock is lost it gets SIGTERM, and SIGKILL 5 s later; if this command is killed it is killed too. Exits as the command does; with 75 if the lock was lost;
-/// with 124 if it was not free in time.
+/// If the lock is lost the command and all that it started get SIGTERM, and SIGKILL 5 s later: they are a group of
+/// processes of their own. Signals go on to that group, and the terminal is lent to it when it asks for it. If this
+/// command is killed, so is the one it runs. Exits as that does; with 75 if the lock was lost; with 124 if it was not free
+/// in time.
 #[derive(Debug, Args)]
 struct Run {
     /// The lock; it is made if there is none
@@ -82,10 +85,11 @@ impl Run {
             acquire = acquire.note(note);
         }
         let guard = acquire.await.map_err(failed)?;
-        if guard.previous_owner_died() {
-            let note = guard.previous_note().map(|note| format!(": {note}"));
+        if let Some(end) = guard.previous_end() {
+            let note = guard.previous_note();
+            let note = note.map(|note| format!("; it noted: {}", line(note)));
             eprintln!(
-                "note: the holder before this one died{}",
+                "note: the holder before this one did not give the lock back: {end}{}",
                 note.unwrap_or_default()
             );
         }

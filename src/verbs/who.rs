@@ -4,6 +4,7 @@ use super::Connection;
 use super::connection::field;
 use super::output::{Align, Output, Table};
 use crate::failure::Failure;
+use crate::line::line as escaped;
 use clap::Args;
 use commonhold::{Call, Value};
 
@@ -92,8 +93,7 @@ fn client(of: &Value) -> String {
 
 /// A text that fits a line of a terminal: clients choose it.
 fn line(of: &Value, name: &str) -> Option<String> {
-    let text = field(of, name)?.as_text()?;
-    Some(text.chars().filter(|c| !c.is_control()).collect())
+    Some(escaped(field(of, name)?.as_text()?))
 }
 
 /// A number that is known: a process is not 0.

@@ -1,7 +1,7 @@
 //! Locks, their guards and conditions, from both clients.
 
 use crate::server::{Cutter, TestServer, eventually};
-use commonhold::{Code, Condition, Guard, OnEnd, Result};
+use commonhold::{Code, Condition, Guard, OnEnd, PreviousEnd, Result};
 use commonhold_server::Limits;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -104,7 +104,8 @@ async fn a_lost_lock_is_told_and_fenced_writes_are_refused() -> Result<()> {
         .expect("it is told");
     assert!(stale.is_lost());
     let next = other.lock("gpu").acquire().await?;
-    assert!(next.previous_owner_died());
+    assert_eq!(next.previous_end(), Some(PreviousEnd::Forced));
+    assert!(!next.previous_owner_died(), "it lives");
     let error = mine.set("x", 2).await.expect_err("superseded");
     assert_eq!(error.code(), Some(Code::FencedOut));
     let theirs = other.dict::<String, i64>("data").fenced(&next);

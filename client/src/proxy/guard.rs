@@ -24,6 +24,31 @@ pub struct Guard<C: Caller> {
     granted: Granted,
 }
 
+/// How a hold ended that was not given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PreviousEnd {
+    /// Its client died, or was taken for dead.
+    Died,
+    /// It was held for longer than its lease.
+    Expired,
+    /// Somebody else freed it.
+    Forced,
+    /// In a way that only newer clients know.
+    Other,
+}
+
+impl fmt::Display for PreviousEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PreviousEnd::Died => "its client died",
+            PreviousEnd::Expired => "it held the lock for too long",
+            PreviousEnd::Forced => "somebody else freed the lock",
+            PreviousEnd::Other => "it did not give the lock back",
+        })
+    }
+}
+
 /// What the server says of a grant.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Granted {
@@ -31,6 +56,9 @@ pub(super) struct Granted {
     lock: u64,
     previous_owner_died: bool,
     previous_note: Option<String>,
+    /// Servers that do not know it tell of any end as of a death.
+    #[serde(default)]
+    previous_end: Option<String>,
     /// Of a wait for a condition.
     #[serde(default)]
     notified: bool,
@@ -60,12 +88,24 @@ impl<C: Caller> Guard<C> {
         Revision(self.granted.token)
     }
 
-    /// Did the holder before this one lose the lock without giving it back? What it guards may be half done.
+    /// How the holder before this one ended, if it did not give the lock back: what the lock guards may be half done,
+    /// whichever it is.
+    pub fn previous_end(&self) -> Option<PreviousEnd> {
+        match self.granted.previous_end.as_deref() {
+            None => self.previous_owner_died().then_some(PreviousEnd::Died),
+            Some("died") => Some(PreviousEnd::Died),
+            Some("expired") => Some(PreviousEnd::Expired),
+            Some("forced") => Some(PreviousEnd::Forced),
+            Some(_) => Some(PreviousEnd::Other),
+        }
+    }
+
+    /// Did the client die that held the lock before? Of [every end](Guard::previous_end), that one.
     pub fn previous_owner_died(&self) -> bool {
         self.granted.previous_owner_died
     }
 
-    /// The note that such a holder left.
+    /// The note that a holder left which did not give the lock back.
     pub fn previous_note(&self) -> Option<&str> {
         self.granted.previous_note.as_deref()
     }

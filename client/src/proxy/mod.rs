@@ -37,7 +37,7 @@ pub use dict::Dict;
 pub use event::Event;
 pub(crate) use factories::factories;
 pub use generic::Watch;
-pub use guard::{Guard, LockAcquire};
+pub use guard::{Guard, LockAcquire, PreviousEnd};
 pub use increment::Increment;
 pub use job::{Dead, Job, Take};
 pub use latch::Latch;

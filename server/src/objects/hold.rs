@@ -1,6 +1,7 @@
 //! A hold, as `lock`, `rlock`, `condition` and `rwlock` have it: what is known of whoever holds a lock, and what becomes of it when its client ends.
 
 use super::terms::Terms;
+use super::unreleased::{End, Unreleased};
 use super::{Arguments, Holder, Lapse, Operation, Options, Parameter};
 use commonhold_proto::{Code, Owner, Refusal, Revision, ServerTime, Value};
 use std::time::Duration;
@@ -225,13 +226,27 @@ impl Policy {
     }
 }
 
-/// What whoever acquired is told: of which lock, its token, and whether the holder before it died, with the note that one left.
-pub(super) fn granted(operation: &Operation, token: Revision, died: Option<&Value>) -> Value {
+/// What whoever acquired is told: of which lock, its token, and if the holder before it did not give it back, how that
+/// one ended and the note it left.
+pub(super) fn granted(
+    operation: &Operation,
+    token: Revision,
+    before: Option<&Unreleased>,
+) -> Value {
+    let end = before.map(|before| before.end);
+    let note = before.map(|before| before.note.clone());
     Value::Dict(vec![
         ("token".into(), token.0.into()),
-        ("previous_owner_died".into(), died.is_some().into()),
-        ("previous_note".into(), died.cloned().unwrap_or(Value::Null)),
+        (
+            "previous_owner_died".into(),
+            (end == Some(End::Died)).into(),
+        ),
+        ("previous_note".into(), note.unwrap_or(Value::Null)),
         ("lock".into(), operation.oid.0.into()),
+        (
+            "previous_end".into(),
+            end.map_or(Value::Null, |end| end.name().into()),
+        ),
     ])
 }
 

@@ -12,6 +12,7 @@ mod paging;
 mod single;
 mod slice;
 mod terms;
+mod unreleased;
 
 #[cfg(test)]
 mod exam;

@@ -261,6 +261,7 @@ fn a_lock_is_granted_to_one_with_a_token_above_all_before() {
             ("previous_owner_died".into(), false.into()),
             ("previous_note".into(), Value::Null),
             ("lock".into(), 9.into()),
+            ("previous_end".into(), Value::Null),
         ]))
     };
     let by_turns = |second: i64| {

@@ -306,7 +306,7 @@ fn a_lock_is_held_for_as_long_as_was_asked_and_extended() {
     other.connect(&world);
     world.advance(SECOND);
     let granted = told(&mut world, &mut other, waits);
-    assert_eq!(field(&granted, "previous_owner_died"), true.into());
+    assert_eq!(field(&granted, "previous_end"), "expired".into());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `lock`: held by one at a time, and freed when its holder dies. The core of `rlock` and `condition` too.
 //!
-//! Rows: `owner` -> `(owner, depth, token, since, note, lease)`, lent to the holder's session; `died` -> the note of a
-//! holder that did not release, until the next holder was told; `w/<condition>/<ticket>` -> a caller that waits to be
+//! Rows: `owner` -> `(owner, depth, token, since, note, lease)`, lent to the holder's session; `died` -> what is known of a
+//! holder that did not release, until the next holder was told ([`super::unreleased`]); `w/<condition>/<ticket>` -> a caller that waits to be
 //! notified, with what it gets back, lent to its session.
 //!
 //! **A condition is a line in its lock's object** ([`waits`]): `wait` gives the lock up and leaves a ticket in one change,
@@ -19,7 +19,7 @@ mod waits;
 use super::hold::{
     Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of,
 };
-use super::terms::Terms;
+use super::unreleased::{End, UNRELEASED, Unreleased};
 use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
@@ -27,7 +27,6 @@ use std::collections::BTreeMap;
 use waits::Ticket;
 
 static OWNER: RowKey = RowKey::of("owner");
-static DIED: RowKey = RowKey::of("died");
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -52,7 +51,7 @@ pub(super) const OPTIONS: &[Parameter] = &[
 pub(super) const METHODS: &[Method] = &[
     Method::write(
         "acquire",
-        "Takes the lock, in the order in which callers came; returns a dict of token, previous_owner_died, previous_note and lock, the oid that fences name.",
+        "Takes the lock, in the order in which callers came; returns a dict of token, lock (the oid that fences name), previous_end (None if the holder before gave it back, else died, expired or forced), previous_owner_died and previous_note.",
         &[
             Parameter::optional("blocking", "bool: may it wait? default True"),
             LEASE,
@@ -131,8 +130,7 @@ pub(super) struct Lock {
     is_owned: bool,
     policy: Policy,
     hold: Option<Hold>,
-    /// The row `died`.
-    died: Option<(Value, Terms)>,
+    unreleased: Option<Unreleased>,
     waits: BTreeMap<RowKey, Ticket>,
 }
 
@@ -151,7 +149,7 @@ impl Lock {
             is_owned,
             policy: Policy::of(options)?,
             hold: None,
-            died: None,
+            unreleased: None,
             waits: BTreeMap::new(),
         })
     }
@@ -177,8 +175,7 @@ impl Lock {
 
     /// Hands the lock over. `more` is added to the reply.
     fn grant(&self, operation: &Operation, hold: &Hold, more: &[(&str, Value)]) -> Decision {
-        let died = self.died.as_ref().map(|(note, _)| note);
-        let mut pairs = granted(operation, hold.token, died);
+        let mut pairs = granted(operation, hold.token, self.unreleased.as_ref());
         if let Value::Dict(pairs) = &mut pairs {
             pairs.extend(
                 more.iter()
@@ -186,8 +183,8 @@ impl Lock {
             );
         }
         let mut decision = Decision::reply(pairs).with(hold.to_row());
-        if self.died.is_some() {
-            decision.rows.push(Row::delete(DIED.clone()));
+        if self.unreleased.is_some() {
+            decision.rows.push(Row::delete(UNRELEASED.clone()));
         }
         decision
     }
@@ -234,27 +231,25 @@ impl Lock {
     }
 
     /// The rows that free the lock although its holder did not release it.
-    fn abandon(hold: &Hold) -> Rows {
-        smallvec![
-            Row::delete(OWNER.clone()),
-            Row::put(DIED.clone(), hold.note_value()),
-        ]
+    fn abandon(hold: &Hold, end: End) -> Rows {
+        smallvec![Row::delete(OWNER.clone()), Unreleased::row(hold, end)]
     }
 
     fn lapse_hold(&self, hold: &Hold, why: Lapse) -> Rows {
         if self.policy.keeps(why) {
             smallvec![hold.kept().to_row()]
-        } else if why == Lapse::Goodbye {
-            smallvec![Row::delete(OWNER.clone())]
         } else {
-            Lock::abandon(hold)
+            match End::of(why) {
+                Some(end) => Lock::abandon(hold, end),
+                None => smallvec![Row::delete(OWNER.clone())],
+            }
         }
     }
 
     fn force_release(&self) -> Decision {
         match &self.hold {
             Some(hold) => Decision {
-                rows: Lock::abandon(hold),
+                rows: Lock::abandon(hold, End::Forced),
                 next: Next::Reply(true.into()),
             },
             None => Decision::reply(false),

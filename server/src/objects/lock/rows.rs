@@ -1,10 +1,11 @@
 //! A lock as an object: its rows.
 
 use super::waits::{Stage, TICKETS, Ticket};
-use super::{DIED, Lock, OWNER};
+use super::{Lock, OWNER};
 use crate::objects::hold::{Hold, parse_asked};
 use crate::objects::paging;
 use crate::objects::terms::Terms;
+use crate::objects::unreleased::{UNRELEASED, Unreleased};
 use crate::objects::{Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit};
 use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
@@ -53,9 +54,9 @@ impl Object for Lock {
                     if let Some(hold) = Hold::parse(value, &terms) {
                         self.hold = Some(hold);
                     }
-                } else if *key == DIED {
-                    if matches!(value, Value::Null | Value::Text(_)) {
-                        self.died = Some((value.clone(), terms));
+                } else if *key == UNRELEASED {
+                    if let Some(unreleased) = Unreleased::parse(value, terms) {
+                        self.unreleased = Some(unreleased);
                     }
                 } else if key.0.starts_with(&TICKETS.0)
                     && let Some(ticket) = Ticket::parse(value, terms)
@@ -67,8 +68,8 @@ impl Object for Lock {
                 if row.touches(&OWNER) {
                     self.hold = None;
                 }
-                if row.touches(&DIED) {
-                    self.died = None;
+                if row.touches(&UNRELEASED) {
+                    self.unreleased = None;
                 }
                 match row {
                     Row::Delete { key } => drop(self.waits.remove(key)),
@@ -108,9 +109,8 @@ impl Object for Lock {
         if *key == OWNER {
             return Some(self.hold.as_ref()?.to_row());
         }
-        if *key == DIED {
-            let (note, terms) = self.died.as_ref()?;
-            return Some(terms.put(DIED.clone(), note.clone()));
+        if *key == UNRELEASED {
+            return Some(self.unreleased.as_ref()?.to_row());
         }
         Some(self.waits.get(key)?.to_row(key))
     }
@@ -121,7 +121,7 @@ impl Object for Lock {
             None => Bound::Unbounded,
         };
         // Both sort before every ticket.
-        let first = [&DIED, &OWNER].into_iter();
+        let first = [&UNRELEASED, &OWNER].into_iter();
         let first = first.filter(|key| after.is_none_or(|cursor| *cursor.0 < *key.0));
         let first = first.filter_map(|key| self.row(key));
         let waits = self.waits.range((start, Bound::Unbounded));
@@ -135,7 +135,7 @@ impl Object for Lock {
 
     fn bytes(&self) -> u64 {
         let rows =
-            self.waits.len() + usize::from(self.hold.is_some()) + usize::from(self.died.is_some());
+            self.waits.len() + usize::from(self.hold.is_some()) + usize::from(self.unreleased.is_some());
         let note = |note: &Option<String>| note.as_ref().map_or(0, String::len);
         let notes = self
             .waits
@@ -143,7 +143,7 @@ impl Object for Lock {
             .map(|ticket| note(&ticket.note))
             .sum::<usize>()
             + self.hold.as_ref().map_or(0, Hold::extra_bytes)
-            + self.died.as_ref().map_or(0, |(note, _)| note.size());
+            + self.unreleased.as_ref().map_or(0, |before| before.note.size());
         (rows * ROW_BYTES + notes) as u64
     }
 }

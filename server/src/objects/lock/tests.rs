@@ -147,6 +147,48 @@ fn the_next_holder_hears_of_a_death_and_of_the_note() {
 }
 
 #[test]
+fn the_next_holder_hears_how_the_one_before_ended() {
+    let ends: [(&str, fn(&mut Bench)); 3] = [
+        ("died", |bench| bench.end_lease(1, Lapse::Died)),
+        ("expired", |bench| bench.lapse(&OWNER, Lapse::Expired)),
+        ("forced", |bench| {
+            bench.call(3, true, call("force_release"));
+        }),
+    ];
+    for (end, happen) in ends {
+        let mut bench = bench("lock", &[]);
+        bench.call(1, true, call("acquire").with("lease", 60));
+        bench.call(1, true, Call::new("note", ["step 3".into()]));
+        happen(&mut bench);
+        let granted = bench.call(2, true, call("acquire"));
+        let granted = granted.expect("it is free").expect("granted");
+        assert_eq!(field(&granted, "previous_end"), &end.into());
+        assert_eq!(field(&granted, "previous_note"), &"step 3".into());
+        assert_eq!(
+            field(&granted, "previous_owner_died"),
+            &(end == "died").into()
+        );
+        bench.call(2, true, call("release"));
+        let granted = bench.call(1, true, call("acquire"));
+        let granted = granted.expect("it is free").expect("granted");
+        assert_eq!(field(&granted, "previous_end"), &Value::Null);
+    }
+}
+
+/// Rows that were written before ends had names.
+#[test]
+fn a_row_with_a_note_alone_tells_of_a_death() {
+    for note in [Value::Null, "half done".into()] {
+        let mut bench = bench("lock", &[]);
+        bench.object.apply(&Row::put(UNRELEASED.clone(), note.clone()));
+        let granted = bench.call(2, true, call("acquire"));
+        let granted = granted.expect("it is free").expect("granted");
+        assert_eq!(field(&granted, "previous_end"), &"died".into());
+        assert_eq!(field(&granted, "previous_note"), &note);
+    }
+}
+
+#[test]
 fn a_hold_that_is_to_be_kept_stays_until_it_is_freed() {
     for (option, why) in [("on_crash", Lapse::Died), ("on_exit", Lapse::Goodbye)] {
         let mut bench = bench("lock", &[(option, "keep".into())]);
@@ -165,7 +207,9 @@ fn a_hold_that_is_to_be_kept_stays_until_it_is_freed() {
                 bench.call(2, true, call("force_release")),
                 Some(Ok(true.into()))
             );
-            assert!(acquire(&mut bench, 2).1);
+            let granted = bench.call(2, true, call("acquire"));
+            let granted = granted.expect("it is free").expect("granted");
+            assert_eq!(field(&granted, "previous_end"), &"forced".into());
         }
     }
 }

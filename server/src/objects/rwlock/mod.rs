@@ -1,7 +1,8 @@
 //! `rwlock`: held by many readers or by one writer.
 //!
 //! Rows: for each holder `h/<session><owner>` -> `(writes, hold)`, the hold as a [`lock`](super::lock) has it, lent to its
-//! session; `died` -> the note of a writer that did not release, until the next writer was told.
+//! session; `died` -> what is known of a writer that did not release, until the next writer was told
+//! ([`super::unreleased`]).
 //!
 //! Readers and writers stand in one line, in the order in which they came, so that a writer waits for the readers before
 //! it and for nobody who came later: neither side starves. Whoever holds it already is answered at once. A reader cannot
@@ -14,14 +15,13 @@ mod tests;
 use super::hold::{
     Hold, LEASE, NOTE, ON_CRASH, ON_EXIT, Policy, TOKEN, granted, held_by_others, token_of,
 };
-use super::terms::Terms;
+use super::unreleased::{End, UNRELEASED, Unreleased};
 use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter, Until};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
 use std::collections::BTreeMap;
 
 static HOLDERS: RowKey = RowKey::of("h/");
-static DIED: RowKey = RowKey::of("died");
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -31,7 +31,7 @@ pub static KIND: Kind = Kind {
     methods: &[
         Method::write(
             "read",
-            "Takes the lock with other readers; returns a dict of token, previous_owner_died, previous_note and lock, the oid that fences name.",
+            "Takes the lock with other readers; returns a dict of token, lock (the oid that fences name), previous_end (None if the holder before gave it back, else died, expired or forced), previous_owner_died and previous_note.",
             ACQUIRE,
         )
         .in_line(LINE),
@@ -81,8 +81,7 @@ struct ReadWriteLock {
     holders: BTreeMap<RowKey, Held>,
     /// The key of the writer, if there is one.
     writer: Option<RowKey>,
-    /// The row `died`.
-    died: Option<(Value, Terms)>,
+    unreleased: Option<Unreleased>,
 }
 
 /// A row `h/<session><owner>`.
@@ -98,7 +97,7 @@ impl ReadWriteLock {
             policy: Policy::of(options)?,
             holders: BTreeMap::new(),
             writer: None,
-            died: None,
+            unreleased: None,
         })
     }
 
@@ -134,12 +133,11 @@ impl ReadWriteLock {
             self.writer.is_none()
         };
         if is_free && !ahead {
-            let died = self.died.as_ref().map(|(note, _)| note);
-            let reply = granted(operation, hold.token, died);
+            let reply = granted(operation, hold.token, self.unreleased.as_ref());
             let mut decision = Decision::reply(reply).with(Held { writes, hold }.to_row(&key));
             // Readers mend nothing: each is told, until a writer was.
-            if writes && self.died.is_some() {
-                decision.rows.push(Row::delete(DIED.clone()));
+            if writes && self.unreleased.is_some() {
+                decision.rows.push(Row::delete(UNRELEASED.clone()));
             }
             return Ok(decision);
         }
@@ -219,7 +217,7 @@ impl ReadWriteLock {
             });
         }
         let writer = self.writer.as_ref().and_then(|key| self.holders.get(key));
-        rows.extend(writer.map(Held::died));
+        rows.extend(writer.map(|held| Unreleased::row(&held.hold, End::Forced)));
         Decision {
             rows,
             next: Next::Reply(count.into()),
@@ -232,17 +230,12 @@ impl ReadWriteLock {
             return smallvec![Held { hold, ..*held }.to_row(key)];
         }
         let mut rows: Rows = smallvec![Row::delete(key.clone())];
-        if held.writes && why != Lapse::Goodbye {
-            rows.push(held.died());
+        if held.writes
+            && let Some(end) = End::of(why)
+        {
+            rows.push(Unreleased::row(&held.hold, end));
         }
         rows
-    }
-}
-
-impl Held {
-    /// The row that tells the next holder of a writer that did not release.
-    fn died(&self) -> Row {
-        Row::put(DIED.clone(), self.hold.note_value())
     }
 }
 

@@ -1,9 +1,10 @@
 //! An rwlock as an object: its rows.
 
-use super::{DIED, HOLDERS, Held, ReadWriteLock};
+use super::{HOLDERS, Held, ReadWriteLock};
 use crate::objects::hold::Hold;
 use crate::objects::paging;
 use crate::objects::terms::Terms;
+use crate::objects::unreleased::{UNRELEASED, Unreleased};
 use crate::objects::{Arguments, Cursor, Decision, Holder, Lapse, Object, Operation, RowLimit};
 use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
@@ -58,9 +59,9 @@ impl Object for ReadWriteLock {
                 expires,
             } => {
                 let terms = Terms::of(*lent, *expires);
-                if *key == DIED {
-                    if matches!(value, Value::Null | Value::Text(_)) {
-                        self.died = Some((value.clone(), terms));
+                if *key == UNRELEASED {
+                    if let Some(unreleased) = Unreleased::parse(value, terms) {
+                        self.unreleased = Some(unreleased);
                     }
                 } else if key.0.starts_with(&HOLDERS.0)
                     && let Some(held) = Held::parse(value, &terms)
@@ -73,11 +74,11 @@ impl Object for ReadWriteLock {
                     self.holders.insert(key.clone(), held);
                 }
             }
-            Row::Delete { key } if *key == DIED => self.died = None,
+            Row::Delete { key } if *key == UNRELEASED => self.unreleased = None,
             Row::Delete { key } => self.forget(key),
             Row::DeletePrefix { .. } => {
-                if row.touches(&DIED) {
-                    self.died = None;
+                if row.touches(&UNRELEASED) {
+                    self.unreleased = None;
                 }
                 self.holders.retain(|key, _| !row.touches(key));
                 let mut holders = self.holders.iter();
@@ -117,9 +118,8 @@ impl Object for ReadWriteLock {
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        if *key == DIED {
-            let (note, terms) = self.died.as_ref()?;
-            return Some(terms.put(DIED.clone(), note.clone()));
+        if *key == UNRELEASED {
+            return Some(self.unreleased.as_ref()?.to_row());
         }
         Some(self.holders.get(key)?.to_row(key))
     }
@@ -130,8 +130,8 @@ impl Object for ReadWriteLock {
             None => Bound::Unbounded,
         };
         // `died` sorts before every holder.
-        let first = self.row(&DIED);
-        let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *DIED.0));
+        let first = self.row(&UNRELEASED);
+        let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *UNRELEASED.0));
         let holders = self.holders.range((start, Bound::Unbounded));
         let rows = holders.map(|(key, held)| held.to_row(key));
         paging::rows(first.into_iter().chain(rows), limit)
@@ -144,9 +144,9 @@ impl Object for ReadWriteLock {
     fn bytes(&self) -> u64 {
         let notes = self.holders.values().map(|held| held.hold.extra_bytes());
         let died = self
-            .died
+            .unreleased
             .as_ref()
-            .map_or(0, |(note, _)| ROW_BYTES + note.size());
+            .map_or(0, |before| ROW_BYTES + before.note.size());
         (self.holders.len() * ROW_BYTES + notes.sum::<usize>() + died) as u64
     }
 }

@@ -100,17 +100,24 @@ fn of_a_writer_that_died_readers_hear_until_a_writer_has() {
             panic!("a dict");
         };
         bench.call(2, true, call("release"));
-        (pairs[1].1.clone(), pairs[2].1.clone())
+        (pairs[1].1.clone(), pairs[2].1.clone(), pairs[4].1.clone())
     };
-    let told = (Value::Bool(true), Value::from("half"));
+    let told = (Value::Bool(true), Value::from("half"), "died".into());
+    let none = (Value::Bool(false), Value::Null, Value::Null);
     assert_eq!(died(&mut bench, "read"), told);
     assert_eq!(died(&mut bench, "read"), told);
     assert_eq!(died(&mut bench, "write"), told);
-    assert_eq!(died(&mut bench, "write"), (false.into(), Value::Null));
+    assert_eq!(died(&mut bench, "write"), none);
+    // Nobody died.
+    take(&mut bench, 1, "write");
+    bench.call(3, true, call("force_release"));
+    let forced = (false.into(), Value::Null, "forced".into());
+    assert_eq!(died(&mut bench, "read"), forced);
+    assert_eq!(died(&mut bench, "write"), forced);
     // A reader leaves nothing half done.
     take(&mut bench, 1, "read");
     bench.end_lease(1, Lapse::Died);
-    assert_eq!(died(&mut bench, "write"), (false.into(), Value::Null));
+    assert_eq!(died(&mut bench, "write"), none);
 }
 
 #[test]

@@ -52,12 +52,16 @@ impl Lock {
         self.held = Some(token);
         Step::wrote(Value::Dict(vec![
             ("token".into(), token.into()),
-            (
-                "previous_owner_died".into(),
-                std::mem::take(&mut self.was_lost).into(),
-            ),
+            ("previous_owner_died".into(), false.into()),
             ("previous_note".into(), Value::Null),
             ("lock".into(), oid.into()),
+            (
+                "previous_end".into(),
+                match std::mem::take(&mut self.was_lost) {
+                    true => "forced".into(),
+                    false => Value::Null,
+                },
+            ),
         ]))
     }
 }
