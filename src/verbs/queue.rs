@@ -123,8 +123,8 @@ impl Get {
 /// Take the next item, run a command with it on its stdin, and acknowledge it if the command succeeds
 ///
 /// Text and bytes come as they are, all else as JSON; how often the item was delivered is in COMMONHOLD_DELIVERIES. If
-/// the command fails the item goes back to its place. If the item is lost the command gets SIGTERM, and SIGKILL 5 s
-/// later. Exits as the command does; with 75 if the item was lost; with 124 if none came in time.
+/// the command fails the item goes back to its place. If the item is lost the command and all that it started get
+/// SIGTERM, and SIGKILL 5 s later. Exits as the command does; with 75 if the item was lost; with 124 if none came in time.
 #[derive(Debug, Args)]
 struct Take {
     /// The queue

@@ -4,4 +4,5 @@ mod home;
 mod locks;
 mod queues;
 mod serve;
+mod terminal;
 mod verbs;
