@@ -1,11 +1,11 @@
 //! Conditions under what happens to clients and servers.
 
-use super::harness::{World, named, opened, plain};
+use super::harness::{World, named, opened, plain, rows};
 use super::identity::{delete, server};
-use super::locks::{SECOND, acquire, code, die, field, told, waiter, with};
+use super::locks::{SECOND, acquire, code, die, fence, field, told, waiter, with};
 use super::peer::Peer;
 use super::pointers::{check_counts, create, exists, let_go, pointed, pointer};
-use commonhold_proto::{Call, Code, Durability, OpenOptions, Target};
+use commonhold_proto::{Call, Code, Durability, OpenOptions, Row, RowKey, Target, Value};
 use std::time::Duration;
 
 /// 1.1 and 3.4: a wait that gave the lock up goes on where it was, and no notification is spent on a ghost of it.
@@ -192,4 +192,42 @@ fn what_options_refer_to_lives_as_long_as_their_object() {
     assert!(!exists(&world, lock));
     let gone = peer.ask(&mut world, &Target::Oid(lock), plain("locked"));
     assert_eq!(code(gone), Code::ObjectGone);
+}
+
+/// A guard keeps clients from writing, not the engine from telling those who wait for what is gone.
+#[test]
+fn a_condition_is_disbanded_also_if_its_lock_is_guarded() {
+    let mut world = World::new();
+    let mut peer = world.peer("peer");
+    let token = acquire(&mut world, &mut peer, &named("lock", "gpu"));
+    let guarded = with("rlock", "mutex", &[("guard", "gpu".into())]);
+    peer.fence(Some(fence(&world, "gpu", token)));
+    acquire(&mut world, &mut peer, &guarded);
+    peer.fence(None);
+    let shared = Value::Dict(vec![("lock".into(), "mutex".into())]);
+    let open = Call::new("open", ["condition".into(), "news".into()]).with("options", shared);
+    peer.ask(&mut world, &server(), open).expect("it is made");
+    // Nobody waits for it by a call, since a fenced call does not wait: the ticket is one of another lock.
+    let mut other = world.peer("other");
+    let twin = named("condition", "twin");
+    acquire(&mut world, &mut other, &twin);
+    waiter(&mut world, &mut other, &twin, plain("wait"));
+    let (twin, news) = (world.cell("twin"), world.cell("news"));
+    let ticket = rows(&twin).pop().expect("it waits");
+    let Row::Put { key, value, .. } = ticket else {
+        panic!("a ticket, not {ticket:?}");
+    };
+    let mut ticket = key.0.to_vec();
+    let at = "w/".len();
+    ticket[at..at + 8].copy_from_slice(&news.oid.0.to_be_bytes());
+    let row = Row::put(RowKey::from(ticket), value);
+    world.cell("mutex").state.lock().object.apply(&row);
+    let waiting = |world: &mut World, peer: &mut Peer| {
+        let call = plain("waiting").with("condition", news.oid.0);
+        peer.ask(world, &guarded, call).expect("it is a lock")
+    };
+    assert_eq!(waiting(&mut world, &mut peer), 1.into());
+    peer.ask(&mut world, &server(), delete("news"))
+        .expect("it is there");
+    assert_eq!(waiting(&mut world, &mut peer), 0.into());
 }
