@@ -120,9 +120,10 @@ async fn stop(child: &mut Child, job: &mut Job, signals: &mut Signals) -> Result
             return Ok(());
         }
         // Nobody tells that the last of a group has ended.
-        let look = match is_waited_for {
-            true => end.min(Instant::now() + LOOK_EVERY),
-            false => end,
+        let look = if is_waited_for {
+            end.min(Instant::now() + LOOK_EVERY)
+        } else {
+            end
         };
         tokio::select! {
             ended = child.wait(), if !is_waited_for => {
