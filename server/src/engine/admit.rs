@@ -176,9 +176,16 @@ impl Engine {
             return;
         }
         // Or it was granted at this moment, by somebody who held the cell until it was done.
-        let Some(fingerprint) = lane.waiting(sequence) else {
-            return self.undo(connection, sequence);
-        };
+        match lane.waiting(sequence) {
+            Some(fingerprint) => self.break_off(connection, sequence, fingerprint, true),
+            None => self.undo(connection, sequence),
+        }
+    }
+
+    /// Ends a call that changed rows, and whose connection broke while it waited. `tell` says whether its client waits to
+    /// hear how: if nothing was done for it but an object made, there is nothing else to do.
+    fn break_off(&self, connection: &Arc<Connection>, sequence: u64, fingerprint: u64, tell: bool) {
+        let lane = &connection.lane;
         let caller = Caller {
             origin: Origin::Lane(Arc::clone(connection)),
             sequence,
@@ -195,6 +202,9 @@ impl Engine {
             return;
         };
         if self.is_untouched(&outcome) {
+            if !tell {
+                return lane.forget(sequence);
+            }
             let refusal = Refusal::new(Code::Cancelled, "it was cancelled");
             return self.conclude_gone(&caller, refusal, self.registry.gate());
         }
@@ -204,7 +214,9 @@ impl Engine {
     /// The client has these replies, or wants them no more. False if it sends runs that no client makes.
     pub(crate) fn acknowledge(&self, connection: &Arc<Connection>, first: u64, last: u64) -> bool {
         for sequence in connection.lane.waiting_within(first, last) {
-            self.cancel(connection, sequence);
+            if let Some(fingerprint) = connection.lane.waiting(sequence) {
+                self.break_off(connection, sequence, fingerprint, false);
+            }
         }
         let taken = connection.lane.acknowledge(first, last);
         self.settle_calls(&connection.lane, first, last);

@@ -39,8 +39,12 @@ enum Entry {
         parked: Arc<Parked>,
         waiting: Option<Box<Outcome>>,
     },
-    /// It changed rows and then waited; the connection that waited is gone.
-    Waiting(Box<Outcome>),
+    /// It changed rows and then waited; the connection that waited is gone. Or an object was made for it and nothing else
+    /// was done: then it may be `answered` with a refusal, and goes on from here only if it is sent again.
+    Waiting {
+        outcome: Box<Outcome>,
+        answered: bool,
+    },
     /// It changed rows and was answered.
     Done {
         outcome: Outcome,
@@ -55,14 +59,14 @@ impl Entry {
     fn take_waiting(&mut self) -> Option<Box<Outcome>> {
         match self {
             Entry::Running { waiting, .. } | Entry::Parked { waiting, .. } => waiting.take(),
-            Entry::Waiting(_) | Entry::Done { .. } => None,
+            Entry::Waiting { .. } | Entry::Done { .. } => None,
         }
     }
 
     fn fingerprint(&self) -> u64 {
         match self {
             Entry::Running { fingerprint, .. } | Entry::Parked { fingerprint, .. } => *fingerprint,
-            Entry::Waiting(outcome) => outcome.fingerprint,
+            Entry::Waiting { outcome, .. } => outcome.fingerprint,
             Entry::Done { outcome, .. } => outcome.fingerprint,
         }
     }
@@ -134,7 +138,7 @@ impl Calls {
             entry => {
                 let outcome = match entry {
                     Entry::Done { outcome, .. } => outcome.clone(),
-                    Entry::Waiting(outcome) => Outcome::clone(outcome),
+                    Entry::Waiting { outcome, .. } => Outcome::clone(outcome),
                     Entry::Running { .. } | Entry::Parked { .. } => return Admission::Underway,
                 };
                 *entry = Entry::Running {
@@ -169,19 +173,19 @@ impl Calls {
         }
     }
 
-    /// A call is answered that has no outcome: sent again, it runs anew.
-    pub(super) fn answer(&mut self, sequence: u64) -> Was {
+    /// A call is answered that has no outcome: sent again, it runs anew. `told` says whether its client hears of it.
+    pub(super) fn answer(&mut self, sequence: u64, told: bool) -> Was {
         match self.entries.get(&sequence) {
             Some(Entry::Parked { .. }) => {
-                self.step_back(sequence);
+                self.step_back(sequence, told);
                 Was::Parked
             }
             Some(Entry::Running { .. }) => {
-                self.step_back(sequence);
+                self.step_back(sequence, told);
                 Was::Other
             }
             // Remembered before it was answered, or a number that was refused without being looked at.
-            Some(Entry::Done { .. } | Entry::Waiting(_)) | None => Was::Other,
+            Some(Entry::Done { .. } | Entry::Waiting { .. }) | None => Was::Other,
         }
     }
 
@@ -209,7 +213,10 @@ impl Calls {
             }
             OutcomeState::Waiting { .. } => {
                 self.has_waiting = true;
-                Entry::Waiting(Box::new(outcome))
+                Entry::Waiting {
+                    outcome: Box::new(outcome),
+                    answered: false,
+                }
             }
         };
         match self.entries.insert(sequence, entry) {
@@ -219,7 +226,7 @@ impl Calls {
                 self.outcome_bytes -= bytes;
                 Was::Other
             }
-            Some(Entry::Running { .. } | Entry::Waiting(_)) | None => Was::Other,
+            Some(Entry::Running { .. } | Entry::Waiting { .. }) | None => Was::Other,
         }
     }
 
@@ -251,17 +258,18 @@ impl Calls {
                 fingerprint: entry.fingerprint(),
                 waiting: waiting.map(Box::new).or(before),
             };
-            self.step_back(sequence);
+            self.step_back(sequence, false);
         }
     }
 
-    /// A call goes no further: what it was before is what it is now.
-    fn step_back(&mut self, sequence: u64) {
+    /// A call goes no further: what it was before is what it is now. `answered` tells whether its client was told.
+    fn step_back(&mut self, sequence: u64, answered: bool) {
         if let Some(Entry::Running { waiting, .. } | Entry::Parked { waiting, .. }) =
             self.entries.remove(&sequence)
             && let Some(outcome) = waiting
         {
-            self.entries.insert(sequence, Entry::Waiting(outcome));
+            self.entries
+                .insert(sequence, Entry::Waiting { outcome, answered });
             self.has_waiting = true;
         }
     }
@@ -269,7 +277,7 @@ impl Calls {
     /// Forgets that a call was executing, since it was dropped unanswered: sent again, it is what it was before.
     pub(super) fn forget(&mut self, sequence: u64) {
         if let Some(Entry::Running { .. }) = self.entries.get(&sequence) {
-            self.step_back(sequence);
+            self.step_back(sequence, false);
         }
     }
 
@@ -278,8 +286,8 @@ impl Calls {
     pub(super) fn disconnect(&mut self) -> [Vec<Arc<Parked>>; 2] {
         let [mut withdrawn, mut ending] = [Vec::new(), Vec::new()];
         let parked = self.entries.iter().filter_map(|(number, entry)| {
-            let is_parked = matches!(entry, Entry::Parked { .. });
-            is_parked.then_some(*number)
+            let is_one = matches!(entry, Entry::Parked { .. } | Entry::Waiting { .. });
+            is_one.then_some(*number)
         });
         let mut numbers: Vec<u64> = parked.collect();
         numbers.sort_unstable();
@@ -287,6 +295,12 @@ impl Calls {
             let Some(entry) = self.entries.get_mut(&number) else {
                 continue;
             };
+            // Its answer may be lost with the connection.
+            if let Entry::Waiting { answered, .. } = entry {
+                *answered = false;
+                self.has_waiting = true;
+                continue;
+            }
             let fingerprint = entry.fingerprint();
             let running = |waiting| Entry::Running {
                 fingerprint,
@@ -301,7 +315,7 @@ impl Calls {
             *entry = running(waiting);
             // Whether it is claimed here or by somebody who is ending it at this moment and will say how.
             if parked.claim() {
-                self.step_back(number);
+                self.step_back(number, false);
                 withdrawn.push(parked);
             } else {
                 ending.push(parked);
@@ -321,7 +335,10 @@ impl Calls {
     /// The fingerprint of a call that changed rows and then waited on a connection that is gone.
     pub(super) fn waiting(&self, sequence: u64) -> Option<u64> {
         match self.entries.get(&sequence) {
-            Some(Entry::Waiting(outcome)) => Some(outcome.fingerprint),
+            Some(Entry::Waiting {
+                outcome,
+                answered: false,
+            }) => Some(outcome.fingerprint),
             _ => None,
         }
     }
@@ -332,7 +349,15 @@ impl Calls {
             return Vec::new();
         }
         let entries = self.entries.iter();
-        let waiting = entries.filter(|(_, entry)| matches!(entry, Entry::Waiting(_)));
+        let waiting = entries.filter(|(_, entry)| {
+            matches!(
+                entry,
+                Entry::Waiting {
+                    answered: false,
+                    ..
+                }
+            )
+        });
         let mut waiting: Vec<u64> = waiting.map(|(sequence, _)| *sequence).collect();
         self.has_waiting = !waiting.is_empty();
         waiting.retain(|sequence| (first..=last).contains(sequence));
@@ -387,7 +412,7 @@ impl Calls {
                 self.outcome_bytes -= bytes;
                 slot.remove();
             }
-            Entry::Waiting(_) => {
+            Entry::Waiting { .. } => {
                 slot.remove();
             }
             Entry::Running { .. } | Entry::Parked { .. } => {}
@@ -402,7 +427,12 @@ impl Calls {
     /// Is every call answered?
     pub(super) fn is_idle(&self) -> bool {
         let mut entries = self.entries.values();
-        entries.all(|entry| matches!(entry, Entry::Done { .. }))
+        entries.all(|entry| {
+            matches!(
+                entry,
+                Entry::Done { .. } | Entry::Waiting { answered: true, .. }
+            )
+        })
     }
 
     /// What recovery found.
@@ -426,7 +456,7 @@ impl Calls {
                     logged: true,
                     ..
                 } => outcome,
-                Entry::Waiting(outcome)
+                Entry::Waiting { outcome, .. }
                 | Entry::Running {
                     waiting: Some(outcome),
                     ..

@@ -151,7 +151,8 @@ impl Lane {
     /// Answers a call. The reply leaves once `gate` is durable.
     pub(crate) fn answer(&self, sequence: u64, reply: Reply, gate: Revision, durable: Revision) {
         let mut state = self.state.lock();
-        let was = state.calls.answer(sequence);
+        let told = state.connected;
+        let was = state.calls.answer(sequence, told);
         state.push(sequence, was, reply, gate, durable);
     }
 

@@ -174,3 +174,42 @@ fn who_holds_a_lock_that_is_deleted_is_told() {
     holder.receive(&world);
     assert_eq!(holder.lost, [lost]);
 }
+
+/// It has no outcome but that its object was made, which is no reason to answer it twice.
+#[test]
+fn a_call_that_was_refused_by_what_was_made_for_it_is_answered_once() {
+    let mut world = World::new();
+    let mut peer = world.peer("peer");
+    for (at, lost) in [false, true].into_iter().enumerate() {
+        let jobs = fresh("queue", &format!("jobs{at}"), &[]);
+        let sent = peer.call_within(&world, &jobs, plain("get"), Some(SECOND));
+        peer.receive(&world);
+        world.advance(2 * SECOND);
+        if lost {
+            // Sent again, its time is over.
+            lose_the_reply(&mut world, &mut peer);
+        }
+        // Cancelled when the answer is on its way, and acknowledged when it came.
+        peer.cancel(&world, sent);
+        world.settle();
+        peer.receive(&world);
+        assert_eq!(code(peer.result(sent)), Code::Empty);
+        if lost {
+            world.crash();
+            peer.join(&world);
+        }
+        peer.acknowledge(&world);
+        world.settle();
+        assert!(!peer.receive(&world), "there is nothing more to say");
+        assert!(peer.lane().is_idle() && peer.lane().outcomes().is_empty());
+    }
+    // One that broke off is answered when it is cancelled.
+    let jobs = fresh("queue", "jobs", &[]);
+    let sent = waiter(&mut world, &mut peer, &jobs, plain("get"));
+    peer.disconnect(&world);
+    peer.join(&world);
+    peer.cancel(&world, sent);
+    world.settle();
+    peer.receive(&world);
+    assert_eq!(code(peer.result(sent)), Code::Cancelled);
+}
