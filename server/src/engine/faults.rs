@@ -16,6 +16,12 @@ pub(crate) enum Fault {
     IgnoreEndedLease,
     /// Who was undone is told all the same what it had done.
     RememberUndone,
+    /// Who was superseded writes on.
+    IgnoreFence,
+    /// It is not remembered that an object was made for a call that must make it.
+    ForgetMade,
+    /// A condition that is deleted leaves those who wait for it to themselves.
+    KeepWaits,
     /// Replies bring references that nobody holds.
     ReturnUnheld,
 }

@@ -7,6 +7,7 @@ use super::birth::Birth;
 use super::caller::{Caller, Origin, Unary};
 use super::cell::Cell;
 use super::edges::lasts;
+use super::faults::Fault;
 use super::references::Grip;
 use crate::objects::condition::LOCK;
 use crate::objects::{Arguments, GUARD};
@@ -108,6 +109,9 @@ impl Engine {
         let Some(lock) = condition.options.shared_lock() else {
             return;
         };
+        if self.faults.has(Fault::KeepWaits) {
+            return;
+        }
         let Some(lock) = self.registry.cell(lock) else {
             return;
         };

@@ -4,6 +4,7 @@ use super::Engine;
 use super::birth::{Birth, agree};
 use super::caller::Caller;
 use super::cell::{Cell, State};
+use super::faults::Fault;
 use super::table::{REGISTRY, TABLE, Table, number_key};
 use crate::objects::{self, Access, Options};
 use crate::session::Lane;
@@ -176,7 +177,7 @@ impl Engine {
             return Ok(());
         }
         // Sent again after a crash, "it must not exist" must not meet what the call itself made.
-        let must_make = open.options.exists == Some(false);
+        let must_make = open.options.exists == Some(false) && !self.faults.has(Fault::ForgetMade);
         let ending = must_make.then(|| Ending {
             caller,
             then: Then::Execute(call.clone()),

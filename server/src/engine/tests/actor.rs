@@ -2,8 +2,8 @@
 
 use super::harness::World;
 use super::peer::Peer;
-use super::tally::Tally;
-use commonhold_proto::Value;
+use super::tally::{self, Tally};
+use commonhold_proto::{Fence, Oid, Revision, Value};
 use std::collections::BTreeMap;
 
 /// Calls that an actor leaves unanswered at most.
@@ -16,10 +16,21 @@ pub(super) enum What {
     Increment(String),
     /// At the barrier.
     Wait,
-    /// The lock.
-    Acquire,
+    /// A lock, by number.
+    Acquire(usize),
     Release,
-    CondWait,
+    /// For a condition of this lock.
+    CondWait(usize),
+    /// A counter that is written with a fence.
+    Fenced(String, Fence),
+    /// A counter that is guarded, written without.
+    Unfenced,
+    /// A counter that must not exist yet; nobody else makes one of its name.
+    Make(String),
+    /// The same; others make it too.
+    MakeOneOf,
+    /// From a queue that must not exist yet.
+    GetNothing,
     /// From the basket or the queue.
     Get,
     /// From the queue, on loan.
@@ -35,12 +46,24 @@ pub(super) enum What {
 pub(super) struct Actor {
     pub(super) peer: Peer,
     pub(super) calls: BTreeMap<u64, What>,
-    /// Does it believe that it has the lock?
-    pub(super) holds: bool,
+    /// The lock that it believes it has.
+    pub(super) holds: Option<(usize, Fence)>,
+    /// The newest grant that it was told of.
+    pub(super) granted: Option<(usize, Fence)>,
     /// What it took and has not acknowledged: receipts and items.
     pub(super) taken: Vec<(i64, i64)>,
     /// Calls before this were sent under a lease that was lost.
     lost_below: u64,
+}
+
+impl What {
+    /// May it have to wait?
+    pub(super) fn waits(&self) -> bool {
+        matches!(
+            self,
+            What::Wait | What::Acquire(_) | What::Get | What::Take | What::Await | What::GetNothing
+        )
+    }
 }
 
 impl Actor {
@@ -48,7 +71,8 @@ impl Actor {
         Actor {
             peer,
             calls: BTreeMap::new(),
-            holds: false,
+            holds: None,
+            granted: None,
             taken: Vec::new(),
             lost_below: 0,
         }
@@ -76,14 +100,14 @@ impl Actor {
 
     /// What it held is lost, and so is what a call before this moment took, if the call is not executed anew.
     pub(super) fn lose(&mut self) {
-        self.holds = false;
+        self.holds = None;
         self.lost_below = self.peer.next_sequence();
     }
 
     /// Does a call about the lock wait for its answer? One thread has one at a time.
     pub(super) fn is_locking(&self) -> bool {
         let mut calls = self.calls.values();
-        calls.any(|what| matches!(what, What::Acquire | What::Release | What::CondWait))
+        calls.any(|what| matches!(what, What::Acquire(_) | What::Release | What::CondWait(_)))
     }
 
     /// Reads the answers that came.
@@ -98,10 +122,25 @@ impl Actor {
                     return Err(format!("an increment was refused: {refusal:?}"));
                 }
                 (What::Wait, Ok(Value::Int(place))) => tally.passed(*place),
-                (What::Acquire | What::CondWait, Ok(Value::Dict(_))) => {
-                    self.holds = !reply.remembered || *sequence >= self.lost_below;
+                (What::Acquire(lock) | What::CondWait(lock), Ok(granted)) => {
+                    let fence = grant(granted)?;
+                    tally.granted(fence);
+                    self.granted = Some((*lock, fence));
+                    let holds = !reply.remembered || *sequence >= self.lost_below;
+                    self.holds = self.granted.filter(|_| holds);
                 }
-                (What::Release | What::CondWait, _) => self.holds = false,
+                (What::Release | What::CondWait(_), _) => self.holds = None,
+                (What::Fenced(name, fence), Ok(value)) => {
+                    tally.fenced(name, value, reply.revision, *fence)?;
+                }
+                (What::Unfenced, Ok(_)) => {
+                    return Err("what is guarded was written without a fence".to_owned());
+                }
+                (What::Make(name), made) => tally.made(name, made)?,
+                (What::MakeOneOf, Ok(value)) if *value != 1.into() => {
+                    return Err(format!("what was made anew was {value:?} already"));
+                }
+                (What::GetNothing, got) => tally::got_nothing(got)?,
                 (What::Get, Ok(item)) => tally.got(item)?,
                 (What::Take, Ok(Value::Dict(fields))) => {
                     let numbers = fields.iter().filter_map(|(_, value)| value.as_int());
@@ -115,5 +154,23 @@ impl Actor {
             }
         }
         Ok(())
+    }
+}
+
+/// The fence of a grant.
+fn grant(granted: &Value) -> Result<Fence, String> {
+    let number = |name: &str| {
+        let Value::Dict(pairs) = granted else {
+            return None;
+        };
+        let found = pairs.iter().find(|(key, _)| key.as_text() == Some(name));
+        Some(found?.1.as_int()?.cast_unsigned())
+    };
+    match (number("lock"), number("token")) {
+        (Some(lock), Some(token)) => Ok(Fence {
+            lock: Oid(lock),
+            token: Revision(token),
+        }),
+        _ => Err(format!("{granted:?} was granted")),
     }
 }

@@ -3,25 +3,13 @@
 use super::super::Origin;
 use super::super::caller::Unary;
 use super::exactly_once::lose_the_reply;
-use super::harness::{World, named, opened, plain};
+use super::harness::{World, named, plain};
 use super::identity::{delete, server};
 use super::locks::{SECOND, acquire, code, fence, lock, waiter, with};
-use commonhold_proto::{Call, Code, OpenOptions, Owner, Received, Refusal, Target, Value};
+use super::programs::fresh;
+use commonhold_proto::{Call, Code, Owner, Received, Refusal, Target, Value};
 use std::sync::Arc;
 use std::task::Waker;
-
-/// An object that must not exist yet.
-fn fresh(kind: &str, name: &str, options: &[(&str, Value)]) -> Target {
-    let options = options
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone()));
-    let options = OpenOptions {
-        exists: Some(false),
-        options: options.collect(),
-        ..OpenOptions::default()
-    };
-    opened(kind, name, options)
-}
 
 /// A call without a session, which is answered at once.
 fn unary(world: &mut World, target: &Target, call: Call) -> Result<Value, Refusal> {

@@ -22,6 +22,7 @@ mod leases;
 mod locks;
 mod made;
 mod panics;
+mod programs;
 mod racing;
 mod reachability;
 mod references;

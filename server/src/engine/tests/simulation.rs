@@ -1,31 +1,27 @@
 //! Clients, crashes, checkpoints and clocks from a seed. Every call is sent again until it is answered; at the end the
-//! answers must add up. `COMMONHOLD_SEEDS` asks for more seeds than a test run has time for.
+//! answers must add up. What the clients call is in [`programs`](super::programs). `COMMONHOLD_SEEDS` asks for more seeds than a test run has time for.
 
 use super::super::faults::{Fault, Faults};
 use super::super::{Engine, Limits};
-use super::actor::{Actor, What};
-use super::harness::{Chance, Moment, World, barrier, kept, named, plain, rows, sized, snapshot};
-use super::identity::{delete, server};
+use super::actor::Actor;
+use super::harness::{Chance, Moment, World, named, plain, rows, snapshot};
+use super::programs::{LOCKS, PARTIES, Plan};
 use super::tally::Tally;
 use crate::store;
-use commonhold_proto::{Call, Durability, Row, RowKey, Value};
+use commonhold_proto::{Row, RowKey};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a story is.
 const STEPS: usize = 250;
-/// Parties of the barrier.
-const PARTIES: i64 = 3;
-/// Permits of the semaphore.
-const PERMITS: i64 = 3;
 
 /// One story, from a seed.
-struct Story {
-    world: World,
-    chance: Chance,
-    actors: Vec<Actor>,
-    tally: Tally,
+pub(super) struct Story {
+    pub(super) world: World,
+    pub(super) chance: Chance,
+    pub(super) actors: Vec<Actor>,
+    pub(super) tally: Tally,
 }
 
 /// Tells one story. The error is what was wrong about it.
@@ -35,6 +31,7 @@ pub(super) fn tell(seed: u64, fault: Option<Fault>) -> Result<(), String> {
         for _ in 0..STEPS {
             story.step()?;
             story.leases()?;
+            Tally::check_waits(&story.world)?;
         }
         story.end()
     }));
@@ -101,119 +98,23 @@ impl Story {
         if !self.actors[at].can_call(&self.world) {
             return self.connect(at);
         }
-        let (target, call, what) = self.any_call(at);
-        let waits = matches!(
-            what,
-            What::Wait | What::Acquire | What::Get | What::Take | What::Await
-        );
-        let timeout = (waits && self.chance.once_in(2))
+        let plan = self.any_call(at);
+        let timeout = (plan.what.waits() && self.chance.once_in(2))
             .then(|| Duration::from_millis(self.chance.next() % 3_000));
+        let sequence = self.note(at, plan, timeout);
+        self.actors[at].peer.send_again(&self.world, sequence);
+    }
+
+    /// The number of a call that its actor is about to send.
+    fn note(&mut self, at: usize, plan: Plan, timeout: Option<Duration>) -> u64 {
         let actor = &mut self.actors[at];
-        let sequence = actor.peer.call_within(&self.world, &target, call, timeout);
-        actor.calls.insert(sequence, what);
-    }
-
-    fn any_call(&mut self, at: usize) -> (commonhold_proto::Target, Call, What) {
-        let lock = named("condition", "lock");
-        let number = self.chance.below(3);
-        let choice = self.chance.below(28);
-        let choice = if self.actors[at].is_locking() {
-            // Its thread waits; others of the same client go on.
-            choice % 10
-        } else {
-            choice
-        };
-        match choice {
-            0..=3 => {
-                let name = format!("durable{number}");
-                self.tally.increment(&name);
-                let target = named("counter", &name);
-                (target, plain("increment"), What::Increment(name))
-            }
-            4 => {
-                let target = kept("counter", "relaxed", Durability::Relaxed);
-                self.tally.relaxed += 1;
-                (target, plain("increment"), What::Other)
-            }
-            5 => {
-                let target = kept("counter", "memory", Durability::Memory);
-                (target, plain("increment"), What::Other)
-            }
-            6 | 7 => {
-                *self.tally.book.entry(number).or_default() += 1;
-                let call = Call::new("increment", [number.into()]);
-                (named("dict", "book"), call, What::Other)
-            }
-            8 | 9 => (barrier("all", PARTIES), plain("wait"), What::Wait),
-            10 | 11 if self.actors[at].holds => {
-                self.actors[at].holds = false;
-                (lock, plain("release"), What::Release)
-            }
-            12 if self.actors[at].holds => {
-                self.actors[at].holds = false;
-                (lock, plain("wait"), What::CondWait)
-            }
-            13 if self.actors[at].holds => (lock, plain("notify"), What::Other),
-            10..=13 => (lock, plain("acquire"), What::Acquire),
-            14 => {
-                let items: Vec<Value> =
-                    (0..=number).map(|_| self.tally.new_item().into()).collect();
-                let call = Call::new("put", [Value::List(items)]);
-                (named("basket", "basket"), call, What::Other)
-            }
-            15 => (named("basket", "basket"), plain("get"), What::Get),
-            16 => {
-                self.tally.lingered += 1;
-                (named("trouble", "door"), plain("linger"), What::Linger)
-            }
-            17 => {
-                let call = match number {
-                    0 => plain("clear"),
-                    rows => Call::new("fill", [(rows * 20).into(), 900.into()]),
-                };
-                (named("trouble", "room"), call, What::Other)
-            }
-            18 => (server(), delete(&format!("brief{number}")), What::Other),
-            19 => {
-                let call = Call::new("acquire", [(number + 1).into()]);
-                (sized("semaphore", "permits", PERMITS), call, What::Await)
-            }
-            20 => {
-                let permits = sized("semaphore", "permits", PERMITS);
-                (permits, plain("release"), What::Other)
-            }
-            21 => (named("event", "event"), plain("wait"), What::Await),
-            22 => {
-                let call = plain(["set", "clear", "is_set"][number]);
-                (named("event", "event"), call, What::Other)
-            }
-            24..=26 => self.queue_call(at, choice - 24),
-            _ => {
-                let target = named("counter", &format!("brief{number}"));
-                (target, plain("increment"), What::Other)
-            }
-        }
-    }
-
-    /// What is put, got, taken and acknowledged adds up with what the basket holds.
-    fn queue_call(&mut self, at: usize, choice: usize) -> (commonhold_proto::Target, Call, What) {
-        let number = self.chance.below(3);
-        let taken = (choice == 2).then(|| self.actors[at].taken.pop()).flatten();
-        let (call, what) = match (choice, taken) {
-            (0, _) => {
-                let items = (0..=number).map(|_| self.tally.new_item().into());
-                let call = Call::new("put_many", [Value::List(items.collect())]);
-                (call, What::Other)
-            }
-            (1, _) => (plain("get"), What::Get),
-            (_, Some((receipt, item))) if number > 0 => {
-                (Call::new("ack", [receipt.into()]), What::Ack(item))
-            }
-            (_, Some((receipt, _))) => (Call::new("nack", [receipt.into()]), What::Other),
-            (_, None) if number == 0 => (Call::new("take", [2.into()]), What::Take),
-            (_, None) => (plain("take"), What::Take),
-        };
-        (named("queue", "jobs"), call, what)
+        actor.peer.fence(plan.fence);
+        let sequence = actor
+            .peer
+            .note(&self.world, &plan.target, plan.call, timeout);
+        actor.peer.fence(None);
+        actor.calls.insert(sequence, plan.what);
+        sequence
     }
 
     fn receive(&mut self, at: usize) -> Result<(), String> {
@@ -260,10 +161,9 @@ impl Story {
         if !self.actors[at].can_call(&self.world) {
             return;
         }
-        let (target, call, what) = self.any_call(at);
+        let plan = self.any_call(at);
+        let sequence = self.note(at, plan, None);
         let actor = &mut self.actors[at];
-        let sequence = actor.peer.note(&self.world, &target, call, None);
-        actor.calls.insert(sequence, what);
         let (lane, incarnation) = (Arc::clone(actor.peer.lane()), actor.peer.incarnation());
         let mut frame = Some((
             actor.peer.origin(),
@@ -301,10 +201,9 @@ impl Story {
         if !self.actors[at].can_call(&self.world) || !self.chance.once_in(3) {
             return;
         }
-        let (target, call, what) = self.any_call(at);
+        let plan = self.any_call(at);
+        let sequence = self.note(at, plan, None);
         let actor = &mut self.actors[at];
-        let sequence = actor.peer.note(&self.world, &target, call, None);
-        actor.calls.insert(sequence, what);
         let frame = (
             actor.peer.origin(),
             actor.peer.received(&self.world, sequence),
@@ -318,14 +217,17 @@ impl Story {
     fn leases(&self) -> Result<(), String> {
         for (at, actor) in self.actors.iter().enumerate() {
             let here = actor.peer.is_connected(&self.world) && !actor.peer.is_fenced();
-            if here && actor.holds {
-                let cell = self.world.cell("lock");
+            if here && let Some((lock, _)) = actor.holds {
+                let cell = self.world.cell(LOCKS[lock].1);
                 let holders = cell.state.lock().object.holders(1);
                 let holder = holders
                     .first()
                     .map(|holder| (holder.session, holder.owner.0));
                 if holder != Some((Some(actor.peer.session), at as u64)) {
-                    return Err(format!("{at} believes in its lock, but {holder:?} has it"));
+                    return Err(format!(
+                        "{at} believes in its {}, but {holder:?} has it",
+                        LOCKS[lock].1
+                    ));
                 }
             }
         }
@@ -384,9 +286,11 @@ impl Story {
                 }
                 // Whoever took its lock back after a condition lets the others take theirs.
                 if !actor.is_locking() {
-                    let lock = named("condition", "lock");
-                    actor.holds = false;
-                    actor.peer.call(&self.world, &lock, plain("release"));
+                    actor.holds = None;
+                    for (kind, name) in LOCKS {
+                        let lock = named(kind, name);
+                        actor.peer.call(&self.world, &lock, plain("release"));
+                    }
                 }
             }
             self.world.settle();
@@ -457,6 +361,9 @@ fn planted_faults_are_noticed() {
         Fault::RunWaitingFromStart,
         Fault::IgnoreEndedLease,
         Fault::RememberUndone,
+        Fault::IgnoreFence,
+        Fault::ForgetMade,
+        Fault::KeepWaits,
     ] {
         let noticed = (0..100).any(|seed| tell(seed, Some(fault)).is_err());
         assert!(noticed, "{fault:?} goes unnoticed");

@@ -1,9 +1,11 @@
 //! What the answers of a story must add up to.
 
 use super::harness::{World, rows};
+use super::programs::LOCKS;
 use super::simulation::ONLY;
-use commonhold_proto::{Revision, Row, Value};
+use commonhold_proto::{Code, Fence, Oid, Refusal, Revision, Row, RowKey, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 #[derive(Default)]
 pub(super) struct Tally {
@@ -19,6 +21,13 @@ pub(super) struct Tally {
     items: i64,
     got: BTreeSet<i64>,
     pub(super) lingered: usize,
+    /// Increments with a fence that were carried out: value to revision and grant.
+    fenced: BTreeMap<String, BTreeMap<i64, (Revision, Fence)>>,
+    /// Every grant that was answered.
+    grants: BTreeSet<(Oid, Revision)>,
+    /// Counters that were to be made, and what the one call of each counted.
+    made: BTreeMap<String, i64>,
+    names: u64,
 }
 
 impl Tally {
@@ -42,6 +51,65 @@ impl Tally {
             return Err(format!("the revisions of {name} do not grow: {answers:?}"));
         }
         Ok(())
+    }
+
+    /// A lock was granted.
+    pub(super) fn granted(&mut self, fence: Fence) {
+        self.grants.insert((fence.lock, fence.token));
+    }
+
+    /// An increment with a fence was carried out.
+    pub(super) fn fenced(
+        &mut self,
+        name: &str,
+        value: &Value,
+        revision: Revision,
+        fence: Fence,
+    ) -> Result<(), String> {
+        let value = value.as_int().ok_or("a counter is no number")?;
+        let answers = self.fenced.entry(name.to_owned()).or_default();
+        match answers.insert(value, (revision, fence)) {
+            None => Ok(()),
+            Some(_) => Err(format!("{name} was {value} twice")),
+        }
+    }
+
+    /// No holder of a lock writes after the next one was granted it: a token is the revision of its grant.
+    fn check_fences(&self) -> Result<(), String> {
+        for (name, answers) in &self.fenced {
+            for (value, (revision, fence)) in answers {
+                let later = (
+                    Bound::Excluded((fence.lock, fence.token)),
+                    Bound::Excluded((fence.lock, *revision)),
+                );
+                if let Some((_, token)) = self.grants.range(later).next() {
+                    let Fence { token: stale, .. } = fence;
+                    return Err(format!(
+                        "{name} was made {value} at {revision} under {stale}, after {token} was granted"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A name that nobody used.
+    pub(super) fn new_name(&mut self) -> u64 {
+        self.names += 1;
+        self.names
+    }
+
+    /// A call that makes its object was answered: it met nothing that it made itself.
+    pub(super) fn made(&mut self, name: &str, made: &Result<Value, Refusal>) -> Result<(), String> {
+        let counted = match made {
+            Ok(Value::Int(1)) => 1,
+            Err(refusal) if refusal.code != Code::Conflict => 0,
+            other => return Err(format!("{name} was to be made: {other:?}")),
+        };
+        match self.made.insert(name.to_owned(), counted) {
+            None => Ok(()),
+            Some(_) => Err(format!("{name} was answered twice")),
+        }
     }
 
     pub(super) fn passed(&mut self, place: i64) {
@@ -73,6 +141,31 @@ impl Tally {
                 ));
             }
         }
+        for (name, answers) in &self.fenced {
+            let newest = answers.keys().next_back().copied().unwrap_or(0);
+            if counter(world, name) < newest {
+                return Err(format!("{name} was {newest} before the crash"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody waits for a condition that is gone.
+    pub(super) fn check_waits(world: &World) -> Result<(), String> {
+        for (_, lock) in LOCKS {
+            for (key, _) in pairs(world, lock, b"w/") {
+                let condition = key.0.get(2..10).and_then(|oid| oid.try_into().ok());
+                let condition = Oid(u64::from_be_bytes(
+                    condition.ok_or("a key without a number")?,
+                ));
+                // Its own condition has no number.
+                if condition != Oid(0) && world.engine.registry.cell(condition).is_none() {
+                    return Err(format!(
+                        "{lock}: somebody waits for {condition}, which is gone"
+                    ));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -88,6 +181,27 @@ impl Tally {
             }
             if !answers.keys().copied().eq(1..=expected) {
                 return Err(format!("the answers of {name} are {answers:?}"));
+            }
+        }
+        self.check_fences()?;
+        for (name, answers) in &self.fenced {
+            // Whatever was refused was not carried out.
+            if !answers.keys().copied().eq(1..=counter(world, name)) {
+                let value = counter(world, name);
+                return Err(format!(
+                    "{name} is {value}, and the answers were {answers:?}"
+                ));
+            }
+        }
+        for (name, counted) in &self.made {
+            if counter(world, name) != *counted {
+                let value = counter(world, name);
+                return Err(format!("{name} is {value}, and its call counted {counted}"));
+            }
+        }
+        for (_, lock) in LOCKS {
+            if let Some((key, _)) = pairs(world, lock, b"w/").first() {
+                return Err(format!("{lock}: {key:?} is the wait of nobody"));
             }
         }
         if counter(world, "relaxed") > self.relaxed {
@@ -132,6 +246,14 @@ impl Tally {
     }
 }
 
+/// Nobody puts anything there.
+pub(super) fn got_nothing(got: &Result<Value, Refusal>) -> Result<(), String> {
+    match got {
+        Err(refusal) if refusal.code != Code::Conflict => Ok(()),
+        other => Err(format!("a queue that was to be made: {other:?}")),
+    }
+}
+
 /// The values of an object's rows; none if it was never made.
 fn entries(world: &World, name: &str) -> Vec<Value> {
     under(world, name, b"")
@@ -139,14 +261,20 @@ fn entries(world: &World, name: &str) -> Vec<Value> {
 
 /// Of those whose keys begin so.
 fn under(world: &World, name: &str, prefix: &[u8]) -> Vec<Value> {
+    let pairs = pairs(world, name, prefix).into_iter();
+    pairs.map(|(_, value)| value).collect()
+}
+
+/// The same, with the keys.
+fn pairs(world: &World, name: &str, prefix: &[u8]) -> Vec<(RowKey, Value)> {
     let Some(cell) = world.engine.registry.named(name) else {
         return Vec::new();
     };
-    let values = rows(&cell).into_iter().filter_map(|row| match row {
-        Row::Put { key, value, .. } if key.0.starts_with(prefix) => Some(value),
+    let pairs = rows(&cell).into_iter().filter_map(|row| match row {
+        Row::Put { key, value, .. } if key.0.starts_with(prefix) => Some((key, value)),
         _ => None,
     });
-    values.collect()
+    pairs.collect()
 }
 
 fn counter(world: &World, name: &str) -> i64 {
