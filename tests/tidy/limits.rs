@@ -134,14 +134,17 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
             ("LANES_MAX", "lanes of one session"),
             ("PARKED_MAX", "calls of one session that wait"),
             (
-                "LOST_MAX",
-                "lost grants of one session that later connections are told of",
-            ),
-            (
                 "CREDITS",
                 "calls under way on one lane, those that wait not counted",
             ),
         ],
+    ),
+    (
+        "server/src/session/losses.rs",
+        &[(
+            "LOST_MAX",
+            "lost grants of one session that later connections are told of",
+        )],
     ),
     (
         "server/src/session/calls.rs",

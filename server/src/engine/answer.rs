@@ -137,12 +137,18 @@ impl Engine {
         let at = state.at;
         let oid = cell.oid;
         let revision = if cell.is_logged() {
-            self.log.push(|revision| Change {
+            let mut parts = smallvec![Part { oid, rows }];
+            let losses = self.add_losses(state, &mut parts);
+            let revision = self.log.push(|revision| Change {
                 revision,
                 at,
                 operation: outcome(revision, true),
-                parts: smallvec![Part { oid, rows }],
-            })
+                parts,
+            });
+            if let Some(mut losses) = losses {
+                losses.changed_with(revision, at);
+            }
+            revision
         } else {
             let revision = self.log.unlogged();
             outcome(revision, false);

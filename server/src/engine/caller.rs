@@ -44,8 +44,12 @@ pub(crate) enum Origin {
 pub(crate) struct Connection {
     pub(crate) lane: Arc<Lane>,
     pub(crate) lease: Arc<Lease>,
-    /// Its welcome told that the lease before was lost, and no call has come since.
+    /// Its welcome told of what was lost, and no call has come since.
     pub(super) tells: AtomicBool,
+    /// It told that the lease before was lost.
+    pub(super) told_lease_lost: bool,
+    /// It told of the single losses before this mark.
+    pub(super) told_losses: u64,
 }
 
 /// Takes the answer to one call.

@@ -45,7 +45,7 @@ pub(super) struct State {
     /// Leases that had ended when a row was lent under them: whoever lets the lock go sweeps them again.
     late: Vec<Arc<Lease>>,
     /// Grants that sessions lost: whoever lets the lock go tells them.
-    lost: Vec<Loss>,
+    pub(super) lost: Vec<Loss>,
     /// Rows that end with a lease.
     lent: BTreeMap<RowKey, Arc<Lease>>,
     /// Rows that end at a time.

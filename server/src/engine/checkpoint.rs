@@ -46,6 +46,7 @@ impl Scan {
             Arc::clone(&engine.registry.table),
             Arc::clone(&engine.session_table),
             Arc::clone(&engine.holdings_table),
+            Arc::clone(&engine.losses_table),
         ]);
         // The registry's table is locked first, so that every creation up to `start` has reached the map.
         drop(engine.registry.table.state.lock());

@@ -53,7 +53,7 @@ impl Engine {
     /// Deletes objects that are freed: whoever waits for them is refused, and what they held is dropped.
     pub(super) fn delete_freed(&self, cells: &[Arc<Cell>]) {
         for some in cells.chunks(FREED_A_HOLD) {
-            let (mut waiting, mut edges, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut waiting, mut edges) = (Vec::new(), Vec::new());
             let mut rows = Rows::new();
             let mut table = self.registry.table.state.lock();
             for cell in some {
@@ -62,7 +62,7 @@ impl Engine {
                     continue;
                 }
                 self.registry.remove(cell);
-                lost.extend(state.release_all(cell.oid));
+                table.lost.extend(state.release_all(cell.oid));
                 waiting.extend(state.waiting.take_all());
                 edges.push(self.take_edges(cell, &mut state));
                 drop(state);
@@ -76,6 +76,7 @@ impl Engine {
                 self.change(&self.registry.table, &mut table, None, rows, |_, _| None);
             }
             let gate = table.gate;
+            let (_, lost) = table.take_news();
             drop(table);
             self.tell_lost(lost);
             for edges in edges {

@@ -13,7 +13,7 @@ use crate::session::{Identity, Lane, Lease, Liveness, Session};
 use bytes::Bytes;
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
-    Code, Durability, LaneId, Oid, Refusal, Revision, Row, RowKey, SessionId, Value,
+    Code, Durability, Fence, LaneId, Oid, Refusal, Revision, Row, RowKey, SessionId, Value,
 };
 use parking_lot::MutexGuard;
 use smallvec::smallvec;
@@ -32,6 +32,8 @@ pub(crate) struct Joined {
     /// What the session held is gone, and this is how its client learns it: no grant up to this revision holds. One may
     /// be in a reply that the client has yet to hear, or hears again.
     pub(crate) lease_lost: Option<Revision>,
+    /// Grants that were lost singly.
+    pub(crate) lost: Vec<Fence>,
     /// The welcome leaves once this is durable.
     pub(crate) gate: Revision,
 }
@@ -81,7 +83,7 @@ impl Engine {
             drop(parked.cell.state.lock());
         }
         lane.open(incarnation);
-        let (lease, lease_lost) = {
+        let (lease, lease_lost, (lost, told_losses)) = {
             let mut presence = session.presence.lock();
             if presence.forgotten {
                 drop(presence);
@@ -93,7 +95,8 @@ impl Engine {
             presence.absent_since = None;
             presence.heard = self.clock.monotonic();
             // Not taken: the welcome may be lost on its way.
-            (session.renew(), presence.lease_lost)
+            let lease_lost = presence.lease_lost;
+            (session.renew(), lease_lost, presence.losses.all())
         };
         // A revision of now is above every grant of the lease that has ended.
         let lease_lost = lease_lost.then(|| self.log.unlogged());
@@ -108,10 +111,13 @@ impl Engine {
             connection: Arc::new(Connection {
                 lane,
                 lease,
-                tells: AtomicBool::new(lease_lost.is_some()),
+                tells: AtomicBool::new(lease_lost.is_some() || !lost.is_empty()),
+                told_lease_lost: lease_lost.is_some(),
+                told_losses,
             }),
             incarnation,
             lease_lost,
+            lost,
             gate,
         })
     }
@@ -123,18 +129,22 @@ impl Engine {
         }
     }
 
-    /// A client calls on a connection whose welcome said that its lease was lost: it knows now.
-    pub(super) fn heard_of_loss(&self, session: SessionId) {
-        let Some(session) = self.session(session) else {
+    /// A client calls on a connection whose welcome said what it lost: it knows now.
+    pub(super) fn heard_of_loss(&self, connection: &Connection) {
+        let Some(session) = self.session(connection.lane.session) else {
             return;
         };
         let mut presence = session.presence.lock();
-        presence.lease_lost = false;
-        let logged = std::mem::take(&mut presence.loss_logged);
+        let losses = presence.losses.heard(connection.told_losses);
+        // Not of what was lost since.
+        let lease_lost = connection.told_lease_lost && !connection.lease.has_ended();
+        presence.lease_lost &= !lease_lost;
+        let logged = lease_lost && std::mem::take(&mut presence.loss_logged);
         drop(presence);
         if logged {
             self.log_loss(&session, false);
         }
+        self.forget_losses(session.id, losses);
     }
 
     /// Logs whether the session must be told that its lease was lost, so that a restarted server tells it.
@@ -395,6 +405,7 @@ impl Engine {
         }
         let gate = state.gate;
         drop(state);
+        self.end_losses(session);
         self.end_holdings(session);
         gate
     }

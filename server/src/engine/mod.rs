@@ -121,6 +121,7 @@ pub(crate) struct Engine {
     registry: Registry,
     session_table: Arc<Cell>,
     holdings_table: Arc<Cell>,
+    losses_table: Arc<Cell>,
     sessions: DashMap<SessionId, Arc<Session>>,
     log: Log,
     timers: Timers,
@@ -175,6 +176,7 @@ impl Engine {
             registry: found.registry,
             session_table: found.session_table,
             holdings_table: found.holdings_table,
+            losses_table: found.losses_table,
             sessions: found.sessions.into_iter().collect(),
             log,
             timers: Timers::default(),
@@ -192,6 +194,7 @@ impl Engine {
             faults,
         });
         engine.recount();
+        engine.restore_losses();
         // What lapsed while nobody served lapses before anything is asked; sessions get a new term from here on.
         for cell in engine.registry.all() {
             let mut state = cell.state.lock();
@@ -271,7 +274,7 @@ impl Engine {
         if let Origin::Lane(connection) = origin
             && connection.tells.swap(false, Ordering::Relaxed)
         {
-            self.heard_of_loss(connection.lane.session);
+            self.heard_of_loss(connection);
         }
         if let Origin::Lane(connection) = origin
             && !self.admit_operation(&connection.lane, &caller)

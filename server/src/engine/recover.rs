@@ -5,8 +5,9 @@ use super::cell::Cell;
 use super::checkpoint::{PageReader, outcome_from};
 use super::holding::holdings_table;
 use super::lease::{session_from, session_table};
+use super::lost::losses_table;
 use super::registry::Registry;
-use super::table::{HOLDINGS, OUTCOMES, REGISTRY, SESSIONS, key_number};
+use super::table::{HOLDINGS, LOSSES, OUTCOMES, REGISTRY, SESSIONS, key_number};
 use crate::session::{Lease, Session};
 use crate::store::{Checkpoint, CheckpointId, Recovery, SegmentHeader, StoreError};
 use bytes::{Buf, Bytes};
@@ -22,6 +23,7 @@ pub(super) struct Recovered {
     pub(super) registry: Registry,
     pub(super) session_table: Arc<Cell>,
     pub(super) holdings_table: Arc<Cell>,
+    pub(super) losses_table: Arc<Cell>,
     pub(super) sessions: HashMap<SessionId, Arc<Session>>,
     /// The newest revision found.
     pub(super) newest: Revision,
@@ -46,6 +48,7 @@ impl Recovered {
             registry: Registry::new(),
             session_table: session_table(),
             holdings_table: holdings_table(),
+            losses_table: losses_table(),
             sessions: HashMap::new(),
             newest: Revision(0),
             previous: Revision(0),
@@ -167,6 +170,7 @@ impl Recovered {
                 Arc::clone(&self.session_table)
             }
             HOLDINGS => Arc::clone(&self.holdings_table),
+            LOSSES => Arc::clone(&self.losses_table),
             oid => match self.registry.cell(oid) {
                 Some(cell) => cell,
                 None => {

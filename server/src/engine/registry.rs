@@ -247,12 +247,14 @@ impl Engine {
         }
         state.gone = true;
         self.registry.remove(cell);
-        let lost = state.release_all(cell.oid);
+        // With the change that takes them.
+        table.lost = state.release_all(cell.oid);
         let waiting = state.waiting.take_all();
         let edges = self.take_edges(cell, &mut state);
         let row = Row::delete(number_key(cell.oid.0));
         self.change_registry(&mut table, cell, row, operation);
         let gate = table.gate;
+        let (_, lost) = table.take_news();
         drop(state);
         drop(table);
         // Whoever came between the first time and this one.

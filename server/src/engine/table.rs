@@ -15,6 +15,8 @@ pub(super) const OUTCOMES: Oid = Oid(3);
 
 /// The anonymous objects that sessions keep alive: a row for each session and object, if the object is logged.
 pub(super) const HOLDINGS: Oid = Oid(4);
+/// The grants that sessions lost singly: a row for each, until the client was told.
+pub(super) const LOSSES: Oid = Oid(5);
 
 /// Tables have no methods: only the engine writes them.
 pub(super) static TABLE: Kind = Kind {

@@ -6,17 +6,19 @@
 mod calls;
 mod holdings;
 mod lane;
+mod losses;
 mod outbox;
 
 pub(crate) use calls::Admission;
 pub(crate) use holdings::Holdings;
 pub(crate) use lane::Lane;
+pub(crate) use losses::Losses;
 pub(crate) use outbox::Credit;
 
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{Fence, LaneId, Oid, RowKey, SessionId};
+use commonhold_proto::{LaneId, Oid, RowKey, SessionId};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,8 +27,6 @@ use std::time::Duration;
 pub(crate) const CREDITS: u32 = 1024;
 /// Lanes that one session may have.
 const LANES_MAX: u32 = 1024;
-/// Lost grants of a session that are remembered, to be told to connections that come later.
-const LOST_MAX: usize = 1_024;
 /// Calls of one session that may wait at a time.
 pub(crate) const PARKED_MAX: usize = 10_000;
 
@@ -84,8 +84,8 @@ pub(crate) struct Presence {
     pub(crate) loss_logged: bool,
     /// It is being forgotten: no lane may be taken any more.
     pub(crate) forgotten: bool,
-    /// Grants that were lost singly, the newest last.
-    lost: VecDeque<Fence>,
+    /// Grants that were lost singly.
+    pub(crate) losses: Losses,
 }
 
 /// What a session holds while it is known to live.
@@ -160,20 +160,6 @@ impl Session {
             lanes: Mutex::default(),
             presence: Mutex::default(),
         }
-    }
-
-    /// A grant of the session is lost.
-    pub(crate) fn note_lost(&self, fence: Fence) {
-        let mut presence = self.presence.lock();
-        if presence.lost.len() == LOST_MAX {
-            presence.lost.pop_front();
-        }
-        presence.lost.push_back(fence);
-    }
-
-    /// The grants that were lost singly, the newest last.
-    pub(crate) fn lost(&self) -> Vec<Fence> {
-        self.presence.lock().lost.iter().copied().collect()
     }
 
     /// The lease of now.

@@ -13,7 +13,7 @@ use crate::session::{CREDITS, Credit, Identity, Lane, Liveness, Session};
 use bytes::{Bytes, BytesMut};
 use commonhold_proto::login::TokenHash;
 use commonhold_proto::{
-    Call, Code, Fence, LaneId, Received, Refusal, Revision, SessionId, call_bytes_max, wire,
+    Call, Code, LaneId, Received, Refusal, Revision, SessionId, call_bytes_max, wire,
 };
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -159,10 +159,10 @@ pub(crate) async fn open(
         value_bytes_max: limits.value_bytes_max as u64,
         boot: front.boot,
         lost: joint
-            .session
-            .lost()
-            .into_iter()
-            .map(Fence::to_wire)
+            .joined
+            .lost
+            .iter()
+            .map(|lost| lost.to_wire())
             .collect(),
         lost_until: joint.joined.lease_lost.map_or(0, |until| until.0),
     };

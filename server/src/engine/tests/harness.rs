@@ -241,6 +241,7 @@ pub(super) fn snapshot(engine: &Engine) -> BTreeMap<Oid, Shown> {
     cells.push(Arc::clone(&engine.registry.table));
     cells.push(Arc::clone(&engine.session_table));
     cells.push(Arc::clone(&engine.holdings_table));
+    cells.push(Arc::clone(&engine.losses_table));
     let shown = cells.iter().map(|cell| {
         let last = cell.state.lock().last;
         (cell.oid, (last, rows(cell)))

@@ -284,8 +284,8 @@ fn who_loses_a_lock_is_told() {
     holder.receive(&world);
     assert!(!holder.lost.iter().any(|lost| lost.token == Revision(third)));
     // A connection that comes later is told by its welcome.
-    let session = world.engine.session(holder.session).expect("known");
-    assert_eq!(session.lost(), holder.lost);
+    holder.connect(&world);
+    assert_eq!(holder.welcomed_lost, holder.lost);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod lanes;
 mod lapsing;
 mod leases;
 mod locks;
+mod lost;
 mod made;
 mod panics;
 mod programs;

@@ -29,8 +29,10 @@ pub(super) struct Peer {
     pub(super) parked: BTreeSet<u64>,
     /// What the welcome said.
     pub(super) lease_lost: bool,
-    /// Grants that it was told it lost.
+    /// Grants that it was told it lost, in a frame.
     pub(super) lost: Vec<Fence>,
+    /// The same, in the newest welcome.
+    pub(super) welcomed_lost: Vec<Fence>,
     /// The newest replies in parts.
     parts: BTreeMap<u64, Vec<u8>>,
 }
@@ -68,6 +70,7 @@ impl Peer {
             parked: BTreeSet::new(),
             lease_lost: false,
             lost: Vec::new(),
+            welcomed_lost: Vec::new(),
             parts: BTreeMap::new(),
         }
     }
@@ -118,6 +121,7 @@ impl Peer {
                 .disconnected(&session, &before.connection.lane, before.incarnation);
         }
         self.lease_lost |= joined.lease_lost.is_some();
+        self.welcomed_lost = joined.lost;
         self.parked.clear();
         self.parts.clear();
         self.link = Some(Link {
