@@ -5,16 +5,14 @@
 
 use super::caller::Connection;
 use super::cell::{Cell, State};
-use super::table::{SESSIONS, number_key};
+use super::session_rows::session_value;
+use super::table::number_key;
 use super::timer::Due;
 use super::{Engine, caught};
 use crate::objects::Lapse;
-use crate::session::{Identity, Lane, Lease, Liveness, Session};
-use bytes::Bytes;
+use crate::session::{Identity, Lane, Lease, Liveness, Presence, Session};
 use commonhold_proto::login::TokenHash;
-use commonhold_proto::{
-    Code, Durability, Fence, LaneId, Oid, Refusal, Revision, Row, RowKey, SessionId, Value,
-};
+use commonhold_proto::{Code, Fence, LaneId, Oid, Refusal, Revision, Row, RowKey, SessionId};
 use parking_lot::MutexGuard;
 use smallvec::smallvec;
 use std::collections::VecDeque;
@@ -122,10 +120,19 @@ impl Engine {
         })
     }
 
-    /// A frame came.
-    pub(crate) fn heard(&self, session: &Session) {
+    /// A frame came, with a sign of life that is to be answered unless it is 0. Once the lease has ended it is not: the
+    /// client would believe in what it held.
+    pub(crate) fn heard(&self, session: &Session, connection: &Connection, beat: u64) {
         if session.liveness == Liveness::Heartbeat {
-            session.presence.lock().heard = self.clock.monotonic();
+            let mut presence = session.presence.lock();
+            if connection.lease.has_ended() {
+                return;
+            }
+            // From now on the lease lasts for a term.
+            presence.heard = self.clock.monotonic();
+        }
+        if beat != 0 {
+            connection.lane.beat(beat);
         }
     }
 
@@ -252,11 +259,12 @@ impl Engine {
             None if silent => presence.heard + self.limits.term,
             None => return,
         };
-        drop(presence);
         if ends > now {
+            drop(presence);
             self.timers.add(ends, Due::Lease(id));
         } else {
-            self.end_lease(&session, Lapse::Died);
+            // Under the same lock: a client that is heard, or is back, from here on finds its lease ended.
+            self.end_lease_of(&session, presence, Lapse::Died);
         }
     }
 
@@ -297,11 +305,19 @@ impl Engine {
 
     /// Ends a lease: lanes are fenced, waiting calls withdrawn, and what was lent lapses.
     fn end_lease(&self, session: &Arc<Session>, why: Lapse) {
+        self.end_lease_of(session, session.presence.lock(), why);
+    }
+
+    fn end_lease_of(
+        &self,
+        session: &Arc<Session>,
+        mut presence: MutexGuard<'_, Presence>,
+        why: Lapse,
+    ) {
         let lease = session.lease();
         if lease.has_ended() {
             return;
         }
-        let mut presence = session.presence.lock();
         let lent = lease.end();
         presence.lease_lost = true;
         let tells = why != Lapse::Goodbye && !lent.is_empty();
@@ -421,78 +437,4 @@ impl Engine {
     pub(crate) fn session(&self, id: SessionId) -> Option<Arc<Session>> {
         self.sessions.get(&id).map(|session| Arc::clone(&session))
     }
-}
-
-/// The cell that the sessions' rows live in.
-pub(super) fn session_table() -> Arc<Cell> {
-    use super::table::{TABLE, Table};
-    let options = crate::objects::Options::default();
-    Arc::new(Cell::new(
-        SESSIONS,
-        &TABLE,
-        "",
-        Durability::Durable,
-        options,
-        Box::<Table>::default(),
-    ))
-}
-
-fn session_value(session: &Session, lost: bool) -> Value {
-    let heartbeat = session.liveness == Liveness::Heartbeat;
-    Value::Dict(vec![
-        (
-            "token".into(),
-            Bytes::copy_from_slice(&session.token.0).into(),
-        ),
-        ("heartbeat".into(), heartbeat.into()),
-        ("lost".into(), lost.into()),
-        ("name".into(), session.identity.name.as_str().into()),
-        ("host".into(), session.identity.host.as_str().into()),
-        ("pid".into(), session.identity.pid.into()),
-    ])
-}
-
-/// Reads a session's row.
-pub(super) fn session_from(id: SessionId, value: &Value) -> Result<Session, String> {
-    let Value::Dict(pairs) = value else {
-        return Err("a session's row is no dict".into());
-    };
-    let field = |name: &str| {
-        pairs
-            .iter()
-            .find(|(key, _)| key.as_text() == Some(name))
-            .map(|(_, value)| value)
-    };
-    let text = |name: &str| {
-        field(name)
-            .and_then(Value::as_text)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let Some(Value::Bytes(token)) = field("token") else {
-        return Err("a session's row has no token".into());
-    };
-    let token = token.as_ref().try_into();
-    let token = TokenHash(token.map_err(|_| "a session's token hash has a wrong length")?);
-    let heartbeat = field("heartbeat") == Some(&Value::Bool(true));
-    let identity = Identity {
-        name: text("name"),
-        host: text("host"),
-        pid: field("pid")
-            .and_then(Value::as_int)
-            .and_then(|pid| u32::try_from(pid).ok())
-            .unwrap_or(0),
-    };
-    let liveness = if heartbeat {
-        Liveness::Heartbeat
-    } else {
-        Liveness::Connection
-    };
-    let session = Session::new(id, identity, liveness, token);
-    let lost = field("lost") == Some(&Value::Bool(true));
-    let mut presence = session.presence.lock();
-    presence.lease_lost = lost;
-    presence.loss_logged = lost;
-    drop(presence);
-    Ok(session)
 }

@@ -27,6 +27,7 @@ mod recover;
 mod references;
 mod registry;
 mod server_object;
+mod session_rows;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -223,18 +223,16 @@ impl LaneStream {
     /// Executes one frame: its calls as far as their replies have room.
     fn execute(&mut self, frame: wire::ClientFrame) -> Result<(), End> {
         let engine = &self.joint.front.engine;
-        engine.heard(&self.joint.session);
-        if frame.beat != 0 {
-            self.joint.lane().beat(frame.beat);
-        }
+        let connection = &self.joint.joined.connection;
+        engine.heard(&self.joint.session, connection, frame.beat);
         for range in &frame.acknowledged {
-            if !engine.acknowledge(&self.joint.joined.connection, range.first, range.last) {
+            if !engine.acknowledge(connection, range.first, range.last) {
                 return Err(End::TooMuch("too many runs of acknowledged replies"));
             }
         }
         // Cancels overtake calls: what they end may be what the calls would wait for.
         for sequence in &frame.cancel {
-            engine.cancel(&self.joint.joined.connection, *sequence);
+            engine.cancel(connection, *sequence);
         }
         // No frame is read while calls of the one before are not begun.
         self.calls = frame.calls.into_iter();

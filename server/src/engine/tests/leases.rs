@@ -120,7 +120,7 @@ fn silence_ends_a_heartbeat_session() {
     let session = world.engine.session(peer.session).expect("known");
     for _ in 0..10 {
         world.advance(9 * SECOND);
-        world.engine.heard(&session);
+        world.engine.heard(&session, peer.connection(), 0);
     }
     assert!(is_held(&mut world));
     world.advance(9 * SECOND);

@@ -7,6 +7,7 @@ mod pointers;
 mod queues;
 
 mod actor;
+mod beats;
 mod changes;
 mod checkpoints;
 mod conditions;

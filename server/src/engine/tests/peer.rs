@@ -27,6 +27,8 @@ pub(super) struct Peer {
     acknowledged: BTreeSet<u64>,
     /// Calls that the server said wait.
     pub(super) parked: BTreeSet<u64>,
+    /// The newest sign of life that was answered.
+    pub(super) beat: u64,
     /// What the welcome said.
     pub(super) lease_lost: bool,
     /// Grants that it was told it lost, in a frame.
@@ -68,6 +70,7 @@ impl Peer {
             answered: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             parked: BTreeSet::new(),
+            beat: 0,
             lease_lost: false,
             lost: Vec::new(),
             welcomed_lost: Vec::new(),
@@ -324,6 +327,7 @@ impl Peer {
         link.credits += frame.credits;
         assert!(link.credits <= CREDITS, "no credit is given twice");
         self.parked.extend(frame.parked);
+        self.beat = self.beat.max(frame.beat);
         self.lost
             .extend(frame.lost.into_iter().map(Fence::from_wire));
         for part in frame.parts {
