@@ -1,5 +1,6 @@
 //! Durations and sizes as people write them.
 
+use commonhold::{Fence, Oid, Revision};
 use std::time::Duration;
 
 /// Reads `2s`, `500ms`, `1.5m`, `1h`; a bare number is seconds.
@@ -17,6 +18,19 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|number| Duration::try_from_secs_f64(number * seconds).ok())
         .ok_or_else(|| format!("{text:?} is no duration: write 2s, 500ms or 1m"))
+}
+
+/// Reads `OID:TOKEN`, the grant of a lock.
+pub(crate) fn fence(text: &str) -> Result<Fence, String> {
+    let numbers = text.split_once(':');
+    let numbers = numbers.and_then(|(lock, token)| Some((lock.parse().ok()?, token.parse().ok()?)));
+    let (lock, token) = numbers.ok_or_else(|| {
+        format!("{text:?} is no grant: write the lock's oid, a colon and the token")
+    })?;
+    Ok(Fence {
+        lock: Oid(lock),
+        token: Revision(token),
+    })
 }
 
 /// Reads `256MiB`, `1G`, `64k`; powers of 1,024, and a bare number is bytes.

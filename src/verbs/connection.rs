@@ -4,7 +4,7 @@ use crate::arguments::Reach;
 use crate::failure::{Exit, Failure};
 use crate::settings::{self, KeyPlace, Layers, Source};
 use commonhold::blocking::Client;
-use commonhold::{Call, Code, Error, Object, Options, Value};
+use commonhold::{Call, Code, Error, Fence, Object, Options, Value};
 use commonhold_proto::keyfile;
 use commonhold_proto::login::LoginError;
 use commonhold_proto::url::Url;
@@ -84,6 +84,14 @@ impl Connection {
     pub(super) fn server(&self, call: Call) -> Result<Value, Failure> {
         let (name, kind) = SERVER;
         self.call(kind, name, call)
+    }
+
+    /// The same, while a grant of a lock holds, if one is named.
+    pub(super) fn server_fenced(&self, fence: Option<Fence>, call: Call) -> Result<Value, Failure> {
+        let (name, kind) = SERVER;
+        let server = self.client.object(kind, name);
+        let server = fence.map_or_else(|| server.clone(), |fence| server.fenced(fence));
+        self.call_on(&server, call)
     }
 
     /// What the server says of an object.

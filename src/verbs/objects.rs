@@ -4,8 +4,9 @@ use super::Connection;
 use super::connection::field;
 use super::output::{Align, Output, Table, say};
 use crate::failure::Failure;
+use crate::units;
 use clap::Args;
-use commonhold::{Call, Value};
+use commonhold::{Call, Fence, Value};
 use commonhold_server::objects::{self, Access, Kind, Method, Parameter};
 use serde_json::{Value as Json, json};
 
@@ -199,12 +200,22 @@ pub(crate) struct Rm {
     /// The objects
     #[arg(required = true)]
     name: Vec<String>,
+    /// Only while this grant of a lock holds; the environment of lock run's command has both numbers
+    #[arg(long, value_name = "OID:TOKEN", value_parser = units::fence)]
+    fence: Option<Fence>,
+    /// Also what a lock guards, without a fence of it
+    #[arg(long)]
+    force: bool,
 }
 
 impl Rm {
     pub(super) fn run(&self, connection: &Connection) -> Result<(), Failure> {
         for name in &self.name {
-            connection.server(Call::new("delete", [name.as_str().into()]))?;
+            let mut call = Call::new("delete", [name.as_str().into()]);
+            if self.force {
+                call = call.with("force", true);
+            }
+            connection.server_fenced(self.fence, call)?;
         }
         say(b"")
     }

@@ -273,3 +273,35 @@ fn a_killed_run_frees_its_lock_and_its_command_ends() {
     let mut child = child;
     child.wait().expect("it ended");
 }
+
+#[test]
+fn what_a_lock_guards_is_deleted_with_its_grant_or_by_force() {
+    let home = Home::new();
+    let _serving = home.serve(&["--store", "memory"]);
+    fs::write(home.path().join("go"), "").expect("written");
+    let holder = lock_run(&home, &[], "while [ -e go ]; do sleep 0.01; done");
+    let held = wait_for(&home, "deploy", |who| count(who, "holders") == 1);
+    let grant = format!("{}:{}", held["oid"], held["holders"][0]["token"]);
+    for name in ["a", "b"] {
+        let open = format!(
+            "call $server open \"dict\" \"{name}\" --named options={{\"guard\":\"deploy\"}}"
+        );
+        let made = home.run(&open.split(' ').collect::<Vec<_>>());
+        assert_eq!(made.code, Some(0), "{made:?}");
+    }
+    home.check(
+        "rm a",
+        "",
+        "error: dict \"a\" is guarded by lock \"deploy\": delete it with a fence of it, or with force\n",
+        1,
+    );
+    home.check(&format!("rm a --fence {grant}"), "", "", 0);
+    fs::remove_file(home.path().join("go")).expect("removed");
+    assert_eq!(end(holder).code, Some(0));
+    let late = home.run(&["rm", "b", "--fence", &grant]);
+    assert_eq!(late.code, Some(1));
+    assert!(late.stderr.contains("is over"), "{late:?}");
+    home.check("rm b --force", "", "", 0);
+    let wrong = home.run(&["rm", "b", "--fence", "deploy"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}

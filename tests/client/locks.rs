@@ -111,6 +111,7 @@ async fn a_lost_lock_is_told_and_fenced_writes_are_refused() -> Result<()> {
     let theirs = other.dict::<String, i64>("data").fenced(&next);
     theirs.set("x", 3).await?;
     assert_eq!(data.get("x").await?, Some(3));
+    let stale_fence = stale.fence();
     let error = stale.release().await.expect_err("it was lost");
     assert_eq!(error.code(), Some(Code::LockLost));
     // Its time runs out.
@@ -120,6 +121,16 @@ async fn a_lost_lock_is_told_and_fenced_writes_are_refused() -> Result<()> {
     let error = guarded.increment(1).await.expect_err("it needs a fence");
     assert_eq!(error.code(), Some(Code::FencedOut));
     assert_eq!(guarded.fenced(&next).increment(1).await?, 1);
+    // Nor is it deleted without the lock, unless that is meant.
+    let error = ch.server().delete("guarded").await.expect_err("guarded");
+    assert_eq!(error.code(), Some(Code::FencedOut));
+    let stale = ch.server().fenced(stale_fence);
+    let error = stale.delete("guarded").await.expect_err("superseded");
+    assert_eq!(error.code(), Some(Code::FencedOut));
+    assert!(other.server().fenced(&next).delete("guarded").await?);
+    let again = ch.counter("guarded").guarded_by("gpu");
+    assert_eq!(again.fenced(&next).increment(1).await?, 1);
+    assert!(ch.server().force_delete("guarded").await?);
     ch.close().await;
     other.close().await;
     Ok(())

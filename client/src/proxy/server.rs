@@ -4,7 +4,7 @@ use super::dict::call;
 use super::who::Who;
 use crate::caller::{self, Caller};
 use crate::object::Object;
-use commonhold_proto::Value;
+use commonhold_proto::{Fence, Value};
 
 /// The server as an object.
 #[derive(Clone, Debug)]
@@ -50,9 +50,26 @@ impl<C: Caller> Server<C> {
         self.object.reads(call("describe", [Ok(name.into())]))
     }
 
+    /// The server, whose calls are refused with `FencedOut` unless this grant of a lock holds.
+    #[must_use]
+    pub fn fenced(&self, fence: impl Into<Fence>) -> Server<C> {
+        Server {
+            object: self.object.fenced(fence),
+        }
+    }
+
     /// Deletes an object; tells whether there was one.
+    ///
+    /// # Errors
+    /// Refused with `FencedOut` if a lock guards it, unless it is [fenced](Server::fenced) by a grant of that lock.
     pub fn delete(&self, name: &str) -> C::Answer<bool> {
         let call = call("delete", [Ok(name.into())]);
+        self.object.ask(call, None, false, caller::read_was_there)
+    }
+
+    /// Deletes an object, whatever guards it; tells whether there was one.
+    pub fn force_delete(&self, name: &str) -> C::Answer<bool> {
+        let call = call("delete", [Ok(name.into())]).map(|call| call.with("force", true));
         self.object.ask(call, None, false, caller::read_was_there)
     }
 }

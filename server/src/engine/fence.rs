@@ -2,16 +2,52 @@
 //!
 //! A fence names a lock and the token of a grant. It holds if the lock is held *now* with that token, which is checked
 //! with both cells locked, in the order of their oids: a holder that was superseded, or that fell silent and does not
-//! know it yet, cannot write. A fenced call never waits, since what it was granted may end meanwhile.
+//! know it yet, cannot write. A fenced call never waits, since what it was granted may end meanwhile. Objects are made and
+//! deleted under a fence with the registry's table locked as well, so a call that is refused leaves nothing behind.
 
 use super::Engine;
 use super::caller::Caller;
-use super::cell::Cell;
+use super::cell::{Cell, State};
 use super::execute::Standing;
 use super::faults::Fault;
 use crate::objects::{Access, Arguments};
-use commonhold_proto::{Code, Fence, Refusal};
+use commonhold_proto::{Code, Fence, Refusal, Revision};
+use parking_lot::MutexGuard;
 use std::sync::Arc;
+
+/// A fence, with the lock that it names.
+pub(super) struct Fencing {
+    lock: Arc<Cell>,
+    fence: Fence,
+}
+
+/// A refusal, and what else it looked at: it waits for that at the gate.
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) gate: Revision,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        let gate = Revision(0);
+        Refused { refusal, gate }
+    }
+}
+
+/// The registry, locked, while a grant holds that a fence names.
+pub(super) struct Fenced<'a> {
+    pub(super) table: MutexGuard<'a, State>,
+    /// The fence's lock, if there is a fence.
+    held: Option<MutexGuard<'a, State>>,
+}
+
+impl Fenced<'_> {
+    /// What an answer waits for that looked at both.
+    pub(super) fn gate(&self) -> Revision {
+        let held = self.held.as_ref();
+        held.map_or(self.table.gate, |held| held.gate.max(self.table.gate))
+    }
+}
 
 impl Engine {
     /// A guarded object takes no write without a fence of its lock.
@@ -21,23 +57,134 @@ impl Engine {
         caller: &Caller,
         call: &Arguments,
     ) -> Result<(), Refusal> {
+        if call.method.access == Access::Read {
+            return Ok(());
+        }
+        self.check_guarded(cell, caller.fence, "write with a fence of it")
+    }
+
+    /// Does the fence name the lock that guards the object, if one does? `advice` is for who does not name it.
+    pub(super) fn check_guarded(
+        &self,
+        cell: &Cell,
+        fence: Option<Fence>,
+        advice: &str,
+    ) -> Result<(), Refusal> {
         let Some(guard) = cell.options.guard() else {
             return Ok(());
         };
-        if call.method.access == Access::Read
-            || caller.fence.is_some_and(|fence| fence.lock == guard)
-        {
+        if fence.is_some_and(|fence| fence.lock == guard) {
             return Ok(());
         }
         let lock = self.registry.cell(guard);
         let lock = lock.map_or_else(|| format!("the lock {guard}"), |lock| lock.title());
         Err(Refusal::new(
             Code::FencedOut,
-            format!(
-                "{} is guarded by {lock}: write with a fence of it",
-                cell.title()
-            ),
+            format!("{} is guarded by {lock}: {advice}", cell.title()),
         ))
+    }
+
+    /// Finds the lock that a fence names.
+    pub(super) fn fencing(&self, fence: Option<Fence>) -> Result<Option<Fencing>, Refusal> {
+        let Some(fence) = fence else {
+            return Ok(None);
+        };
+        let Some(lock) = self.registry.cell(fence.lock) else {
+            let message = format!(
+                "the lock {} of the fence does not exist any more",
+                fence.lock
+            );
+            return Err(Refusal::new(Code::FencedOut, message));
+        };
+        Ok(Some(Fencing { lock, fence }))
+    }
+
+    /// Does the grant hold that the fence names? It may end at any moment.
+    pub(super) fn check_fence(&self, fencing: Option<&Fencing>) -> Result<(), Refused> {
+        let Some(fencing) = fencing else {
+            return Ok(());
+        };
+        let lock = &fencing.lock;
+        let mut held = lock.state.lock();
+        self.lapse_due(lock, &mut held);
+        let checked = self.check_held(fencing, &held);
+        self.let_go(held);
+        checked
+    }
+
+    fn check_held(&self, fencing: &Fencing, held: &State) -> Result<(), Refused> {
+        let Fencing { lock, fence } = fencing;
+        let holds = held.object.is_held_with(fence.token) || self.faults.has(Fault::IgnoreFence);
+        if !held.gone && holds {
+            return Ok(());
+        }
+        let message = format!(
+            "the grant of {} with token {} is over{}: nothing was written",
+            lock.title(),
+            fence.token,
+            self.held_by(held)
+        );
+        Err(Refused {
+            refusal: Refusal::new(Code::FencedOut, message),
+            gate: held.gate,
+        })
+    }
+
+    /// Locks the registry's table, and with it the lock of a fence, which must hold: for making an object.
+    pub(super) fn lock_table<'a>(
+        &'a self,
+        fencing: Option<&'a Fencing>,
+    ) -> Result<Fenced<'a>, Refused> {
+        let Some(fencing) = fencing else {
+            let table = self.registry.table.state.lock();
+            return Ok(Fenced { table, held: None });
+        };
+        loop {
+            self.lapse_alone(&fencing.lock);
+            let table = self.registry.table.state.lock();
+            let held = fencing.lock.state.lock();
+            if held.due(self.clock.now()).is_some() {
+                continue;
+            }
+            self.check_held(fencing, &held)?;
+            let held = Some(held);
+            return Ok(Fenced { table, held });
+        }
+    }
+
+    /// The same, and an object that is to be deleted. A lock may be deleted under a fence of its own.
+    pub(super) fn lock_doomed<'a>(
+        &'a self,
+        fencing: Option<&'a Fencing>,
+        cell: &'a Arc<Cell>,
+    ) -> Result<(Fenced<'a>, MutexGuard<'a, State>), Refused> {
+        let Some(fencing) = fencing else {
+            let fenced = self.lock_table(None)?;
+            return Ok((fenced, cell.state.lock()));
+        };
+        loop {
+            self.lapse_alone(&fencing.lock);
+            let table = self.registry.table.state.lock();
+            let (held, state) = if fencing.lock.oid == cell.oid {
+                (None, cell.state.lock())
+            } else {
+                let (held, state) = in_order(&fencing.lock, cell);
+                (Some(held), state)
+            };
+            let lock = held.as_ref().unwrap_or(&state);
+            if lock.due(self.clock.now()).is_some() {
+                continue;
+            }
+            self.check_held(fencing, lock)?;
+            return Ok((Fenced { table, held }, state));
+        }
+    }
+
+    /// What is due lapses with one cell locked, because whoever is woken by it is asked then.
+    fn lapse_alone(&self, cell: &Arc<Cell>) {
+        let mut state = cell.state.lock();
+        self.lapse_due(cell, &mut state);
+        self.let_go(state);
     }
 
     /// Executes a call if its fence holds.
@@ -52,60 +199,48 @@ impl Engine {
             let message = "a lock is no fence before itself: name the token instead";
             return self.refuse(caller, Refusal::new(Code::BadArguments, message));
         }
-        let Some(lock) = self.registry.cell(fence.lock) else {
-            let message = format!(
-                "the lock {} of the fence does not exist any more",
-                fence.lock
-            );
-            return self.refuse(caller, Refusal::new(Code::FencedOut, message));
+        let fencing = match self.fencing(Some(fence)) {
+            Ok(Some(fencing)) => fencing,
+            Ok(None) => return,
+            Err(refusal) => return self.refuse(caller, refusal),
         };
-        let in_order = lock.oid < cell.oid;
-        let (mut state, held) = loop {
-            // What is due lapses with one cell locked, because whoever is woken by it is asked then.
-            for cell in [&lock, cell] {
-                let mut state = cell.state.lock();
-                self.lapse_due(cell, &mut state);
-                self.let_go(state);
-            }
-            let (first, second) = if in_order {
-                (&lock, cell)
-            } else {
-                (cell, &lock)
-            };
-            let (first, second) = (first.state.lock(), second.state.lock());
-            let (held, state) = if in_order {
-                (first, second)
-            } else {
-                (second, first)
-            };
+        let (held, state) = loop {
+            self.lapse_alone(&fencing.lock);
+            self.lapse_alone(cell);
+            let (held, state) = in_order(&fencing.lock, cell);
             let now = self.clock.now();
             if held.due(now).is_none() && state.due(now).is_none() {
-                break (state, held);
+                break (held, state);
             }
         };
-        let mut caller = Caller {
+        if let Err(refused) = self.check_held(&fencing, &held) {
+            drop(held);
+            drop(state);
+            return self.refuse_fenced(caller, refused);
+        }
+        self.act_fenced(cell, caller, call, held, state);
+    }
+
+    /// Refuses a call for what it saw of a lock, or of the registry.
+    pub(super) fn refuse_fenced(&self, caller: &Caller, refused: Refused) {
+        let gate = refused.gate.max(self.registry.gate());
+        self.answer(caller, Engine::refused(refused.refusal), gate);
+    }
+
+    /// Executes a call whose fence holds as long as its lock is locked.
+    fn act_fenced(
+        &self,
+        cell: &Arc<Cell>,
+        caller: &Caller,
+        call: &Arguments,
+        held: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, State>,
+    ) {
+        let caller = Caller {
             may_wait: false,
             floor: held.gate,
             ..caller.clone()
         };
-        let holds = held.object.is_held_with(fence.token) || self.faults.has(Fault::IgnoreFence);
-        if held.gone || !holds {
-            let message = format!(
-                "the grant of {} with token {} is over{}: nothing was written",
-                lock.title(),
-                fence.token,
-                self.held_by(&held)
-            );
-            let gate = held.gate;
-            drop(held);
-            drop(state);
-            caller.floor = gate.max(self.registry.gate());
-            return self.answer(
-                &caller,
-                Engine::refused(Refusal::new(Code::FencedOut, message)),
-                gate,
-            );
-        }
         if state.gone {
             drop(held);
             self.let_go(state);
@@ -127,5 +262,39 @@ impl Engine {
         drop(held);
         self.wake(cell, &mut state);
         self.let_go(state);
+    }
+
+    /// Executes a call on an object that was just made for it, while the grant still holds under which it was made.
+    pub(super) fn execute_on_made(
+        &self,
+        cell: &Arc<Cell>,
+        caller: &Caller,
+        call: &Arguments,
+        fenced: Fenced<'_>,
+    ) {
+        let Fenced { table, held } = fenced;
+        drop(table);
+        let Some(held) = held else {
+            return self.execute(cell, caller, call);
+        };
+        // The lock is older.
+        let state = cell.state.lock();
+        if state.due(self.clock.now()).is_none() {
+            return self.act_fenced(cell, caller, call, held, state);
+        }
+        // Others were quicker, and left something that is over by now.
+        drop((held, state));
+        self.execute_on(cell, caller, call.to_call());
+    }
+}
+
+/// Locks two objects in the order of their oids.
+fn in_order<'a>(lock: &'a Cell, cell: &'a Cell) -> (MutexGuard<'a, State>, MutexGuard<'a, State>) {
+    if lock.oid < cell.oid {
+        let held = lock.state.lock();
+        (held, cell.state.lock())
+    } else {
+        let state = cell.state.lock();
+        (lock.state.lock(), state)
     }
 }

@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::cell::Cell;
 use super::edges::targets;
 use super::faults::Fault;
+use super::fence::Refused;
 use super::registry::Ending;
 use super::table::{HOLDINGS, TABLE, Table, key_number, number_key};
 use super::timer::Due;
@@ -59,7 +60,10 @@ impl Engine {
         caller: &Caller,
         birth: &Birth,
         ending: Ending<'_>,
-    ) -> Result<Arc<Cell>, Refusal> {
+    ) -> Result<Arc<Cell>, Refused> {
+        let fencing = self.fencing(caller.fence)?;
+        let mut fenced = self.lock_table(fencing.as_ref())?;
+        self.check_links(birth)?;
         let oid = Oid(self.log.unlogged().0);
         let cell = Arc::new(birth.create(oid)?);
         self.references.anonymous.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +71,8 @@ impl Engine {
         let mut grip = super::references::Grip::new(&self.references);
         let _ = grip.take(Arc::clone(&cell));
         self.hold(caller, vec![Arc::clone(&cell)]);
-        self.register(&cell, birth, Some(ending));
+        self.register(&mut fenced.table, &cell, birth, Some(ending));
+        drop(fenced);
         if let Some(lane) = caller.lane()
             && !lane.holdings.with(|held| held.holds(oid))
         {

@@ -64,6 +64,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Are the objects still there that an object's options name? Asked with the registry's table locked, under which it
+    /// is made, and under which objects are deleted.
+    pub(super) fn check_links(&self, birth: &Birth) -> Result<(), Refusal> {
+        for linked in [birth.options.guard(), birth.options.shared_lock()] {
+            if let Some(oid) = linked.filter(|oid| self.registry.cell(*oid).is_none()) {
+                return Err(Engine::gone(oid));
+            }
+        }
+        Ok(())
+    }
+
     fn linked(&self, option: &str, given: &Value) -> Result<Arc<Cell>, Refusal> {
         let found = match given {
             Value::Text(name) => self.registry.named(name),
@@ -124,14 +135,12 @@ impl Engine {
         self.execute(&lock, &caller, &call);
     }
 
-    /// What guards something is not deleted.
+    /// What guards something is not deleted. With the registry's table locked the answer stays true.
     pub(super) fn check_unguarding(&self, cell: &Cell) -> Result<(), Refusal> {
         if !GUARDS.contains(&cell.kind.name) {
             return Ok(());
         }
-        let guarded = self
-            .registry
-            .find(|other| other.options.guard() == Some(cell.oid));
+        let guarded = self.registry.guarded_by(cell.oid);
         match guarded {
             None => Ok(()),
             Some(guarded) => Err(Refusal::new(

@@ -5,16 +5,19 @@ use super::birth::{Birth, agree};
 use super::caller::Caller;
 use super::cell::{Cell, State};
 use super::faults::Fault;
+use super::fence::Refused;
 use super::table::{REGISTRY, TABLE, Table, number_key};
 use crate::objects::{self, Access, Options};
 use crate::session::Lane;
 use commonhold_proto::{
-    Call, Code, Durability, Oid, Open, Outcome, OutcomeState, Refusal, Reply, Revision, Row, Value,
+    Call, Code, Durability, Fence, Oid, Open, Outcome, OutcomeState, Refusal, Reply, Revision, Row,
+    Value,
 };
 use dashmap::DashMap;
 use hashbrown::DefaultHashBuilder;
-use parking_lot::MutexGuard;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::smallvec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Every object, by identity and by name. The table's lock guards creation and deletion; both maps are only read and
@@ -24,6 +27,8 @@ pub(super) struct Registry {
     /// Every call is looked up here: this hasher takes a number in one multiplication.
     cells: DashMap<Oid, Arc<Cell>, DefaultHashBuilder>,
     names: DashMap<Box<str>, Arc<Cell>>,
+    /// Which objects each lock guards.
+    guarded: Mutex<BTreeSet<(Oid, Oid)>>,
 }
 
 impl Registry {
@@ -40,6 +45,7 @@ impl Registry {
             table: Arc::new(table),
             cells: DashMap::default(),
             names: DashMap::new(),
+            guarded: Mutex::default(),
         }
     }
 
@@ -77,10 +83,14 @@ impl Registry {
         cells
     }
 
-    /// Any object of which this is true.
-    pub(super) fn find(&self, is: impl Fn(&Cell) -> bool) -> Option<Arc<Cell>> {
-        let mut cells = self.cells.iter();
-        cells.find(|cell| is(cell)).map(|cell| Arc::clone(&cell))
+    /// An object that this lock guards, if it guards any.
+    pub(super) fn guarded_by(&self, lock: Oid) -> Option<Arc<Cell>> {
+        let guarded = self.guarded.lock();
+        let (_, oid) = *guarded
+            .range((lock, Oid(0))..=(lock, Oid(u64::MAX)))
+            .next()?;
+        drop(guarded);
+        self.cell(oid)
     }
 
     /// Every object without a name.
@@ -94,6 +104,9 @@ impl Registry {
     }
 
     pub(super) fn insert(&self, cell: &Arc<Cell>) {
+        if let Some(guard) = cell.options.guard() {
+            self.guarded.lock().insert((guard, cell.oid));
+        }
         self.cells.insert(cell.oid, Arc::clone(cell));
         if !cell.name.is_empty() {
             self.names.insert(cell.name.clone(), Arc::clone(cell));
@@ -101,6 +114,9 @@ impl Registry {
     }
 
     pub(super) fn remove(&self, cell: &Cell) {
+        if let Some(guard) = cell.options.guard() {
+            self.guarded.lock().remove(&(guard, cell.oid));
+        }
         self.cells.remove(&cell.oid);
         self.names
             .remove_if(&cell.name, |_, named| named.oid == cell.oid);
@@ -154,26 +170,36 @@ impl<'a> Ending<'a> {
 impl Engine {
     /// Executes a call on an object that is opened by name, and creates it if the call writes.
     pub(super) fn execute_named(&self, caller: &Caller, open: &Open, call: Call) {
-        if let Err(refusal) = self.try_named(caller, open, call) {
-            self.refuse(caller, refusal);
+        if let Err(refused) = self.try_named(caller, open, call) {
+            self.refuse_fenced(caller, refused);
         }
     }
 
-    fn try_named(&self, caller: &Caller, open: &Open, call: Call) -> Result<(), Refusal> {
+    fn try_named(&self, caller: &Caller, open: &Open, call: Call) -> Result<(), Refused> {
         if let Some(cell) = self.registry.named(&open.name) {
-            agree(&cell, open)?;
-            self.execute_on(&cell, caller, call);
-            return Ok(());
+            return self.execute_found(&cell, caller, open, call);
         }
         let birth = self.birth(open)?;
         let arguments = birth.kind.bind(call.clone())?;
         self.admit(&arguments, birth.durability)?;
-        // A read of what is not there sees it empty and creates nothing; so does a write that would change nothing.
         let imagined = birth.create(Oid(0))?;
+        self.check_guard(&imagined, caller, &arguments)?;
+        let fencing = self.fencing(caller.fence)?;
+        let mut fenced = self.lock_table(fencing.as_ref())?;
+        if let Some(cell) = self.registry.named(&open.name) {
+            drop(fenced);
+            return self.execute_found(&cell, caller, open, call);
+        }
+        // A read of what is not there sees it empty and creates nothing; so does a write that would change nothing.
         // What a condition would do depends on the lock that it shares, which is there.
-        let is_alone =
-            birth.options.shared_lock().is_none() || arguments.method.access == Access::Read;
-        if is_alone && self.answer_imagined(&imagined, caller, &arguments) {
+        let is_shared = birth.options.shared_lock().is_some();
+        let is_alone = !is_shared || arguments.method.access == Access::Read;
+        if is_alone && let Some(result) = self.imagine(&imagined, caller, &arguments) {
+            let gate = fenced.gate();
+            drop(fenced);
+            let mut reply = Engine::refused(Refusal::new(Code::NotFound, ""));
+            reply.result = result;
+            self.answer(caller, reply, gate);
             return Ok(());
         }
         // Sent again after a crash, "it must not exist" must not meet what the call itself made.
@@ -182,11 +208,25 @@ impl Engine {
             caller,
             then: Then::Execute(call.clone()),
         });
-        let (cell, made) = self.create(&birth, ending)?;
-        if !made {
-            agree(&cell, open)?;
+        let cell = self.make(&mut fenced.table, &birth, ending)?;
+        if is_shared {
+            drop(fenced);
+            self.execute_on(&cell, caller, call);
+        } else {
+            self.execute_on_made(&cell, caller, &arguments, fenced);
         }
-        self.execute_on(&cell, caller, call);
+        Ok(())
+    }
+
+    fn execute_found(
+        &self,
+        cell: &Arc<Cell>,
+        caller: &Caller,
+        open: &Open,
+        call: Call,
+    ) -> Result<(), Refused> {
+        agree(cell, open)?;
+        self.execute_on(cell, caller, call);
         Ok(())
     }
 
@@ -195,25 +235,33 @@ impl Engine {
     pub(super) fn create(
         &self,
         birth: &Birth,
+        fence: Option<Fence>,
         operation: Option<Ending<'_>>,
-    ) -> Result<(Arc<Cell>, bool), Refusal> {
-        let mut table = self.registry.table.state.lock();
+    ) -> Result<(Arc<Cell>, bool), Refused> {
+        let fencing = self.fencing(fence)?;
+        let mut fenced = self.lock_table(fencing.as_ref())?;
         if let Some(cell) = self.registry.named(&birth.name) {
             return Ok((cell, false));
         }
+        Ok((self.make(&mut fenced.table, birth, operation)?, true))
+    }
+
+    /// Creates an object that there is not.
+    pub(super) fn make(
+        &self,
+        table: &mut MutexGuard<'_, State>,
+        birth: &Birth,
+        operation: Option<Ending<'_>>,
+    ) -> Result<Arc<Cell>, Refusal> {
+        self.check_links(birth)?;
         let oid = Oid(self.log.unlogged().0);
         let cell = Arc::new(birth.create(oid)?);
-        self.register_in(&mut table, &cell, birth, operation);
-        Ok((cell, true))
+        self.register(table, &cell, birth, operation);
+        Ok(cell)
     }
 
     /// Makes an object known.
-    pub(super) fn register(&self, cell: &Arc<Cell>, birth: &Birth, operation: Option<Ending<'_>>) {
-        let mut table = self.registry.table.state.lock();
-        self.register_in(&mut table, cell, birth, operation);
-    }
-
-    fn register_in(
+    pub(super) fn register(
         &self,
         table: &mut MutexGuard<'_, State>,
         cell: &Arc<Cell>,
@@ -236,15 +284,21 @@ impl Engine {
     pub(super) fn delete(
         &self,
         cell: &Arc<Cell>,
+        fence: Option<Fence>,
         operation: Option<Ending<'_>>,
-    ) -> Result<Revision, Refusal> {
+    ) -> Result<Revision, Refused> {
+        let fencing = self.fencing(fence)?;
+        // Asked again below: what is refused by then ends no waits.
+        self.check_fence(fencing.as_ref())?;
         self.check_unguarding(cell)?;
         self.disband(cell);
-        let mut table = self.registry.table.state.lock();
-        let mut state = cell.state.lock();
+        let (mut fenced, mut state) = self.lock_doomed(fencing.as_ref(), cell)?;
+        let gate = fenced.gate();
+        let table = &mut fenced.table;
         if state.gone {
-            return Err(Engine::gone(cell.oid));
+            return Err(Engine::gone(cell.oid).into());
         }
+        self.check_unguarding(cell)?;
         state.gone = true;
         self.registry.remove(cell);
         // With the change that takes them.
@@ -252,11 +306,11 @@ impl Engine {
         let waiting = state.waiting.take_all();
         let edges = self.take_edges(cell, &mut state);
         let row = Row::delete(number_key(cell.oid.0));
-        self.change_registry(&mut table, cell, row, operation);
-        let gate = table.gate;
+        self.change_registry(table, cell, row, operation);
+        let gate = gate.max(table.gate);
         let (_, lost) = table.take_news();
         drop(state);
-        drop(table);
+        drop(fenced);
         // Whoever came between the first time and this one.
         self.disband(cell);
         self.tell_lost(lost);
@@ -289,22 +343,21 @@ impl Engine {
         }
     }
 
-    /// Answers a call on an object that does not exist, if it would leave it as it is.
-    fn answer_imagined(&self, imagined: &Cell, caller: &Caller, call: &objects::Arguments) -> bool {
+    /// What a call on an object that does not exist is answered, if it would leave it as it is.
+    fn imagine(
+        &self,
+        imagined: &Cell,
+        caller: &Caller,
+        call: &objects::Arguments,
+    ) -> Option<Result<Value, Refusal>> {
         let mut state = imagined.state.lock();
-        let decision = self.decide(imagined, &mut state, caller, call, false);
-        let result = match decision {
-            Err(refusal) => Err(refusal),
+        match self.decide(imagined, &mut state, caller, call, false) {
+            Err(refusal) => Some(Err(refusal)),
             Ok(objects::Decision {
                 rows,
                 next: objects::Next::Reply(value),
-            }) if rows.is_empty() || call.method.access == Access::Read => Ok(value),
-            Ok(_) => return false,
-        };
-        drop(state);
-        let mut reply = Engine::refused(Refusal::new(Code::NotFound, ""));
-        reply.result = result;
-        self.answer(caller, reply, self.registry.gate());
-        true
+            }) if rows.is_empty() || call.method.access == Access::Read => Some(Ok(value)),
+            Ok(_) => None,
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::Engine;
 use super::birth::agree;
 use super::caller::Caller;
 use super::cell::Cell;
+use super::fence::Refused;
 use super::registry::{Ending, Then};
 use crate::objects::{Arguments, Kind, Method, Parameter};
 use commonhold_proto::{
@@ -67,8 +68,14 @@ pub(super) static KIND: Kind = Kind {
         ),
         Method::write(
             "delete",
-            "Deletes an object; whoever waits for it is refused.",
-            &[OBJECT],
+            "Deletes an object; whoever waits for it is refused. What a lock guards is deleted with a fence of it.",
+            &[
+                OBJECT,
+                Parameter::optional(
+                    "force",
+                    "bool: deletes what a lock guards without its fence; default False",
+                ),
+            ],
         )
         .shrinking(),
         Method::write(
@@ -119,9 +126,10 @@ impl Engine {
                 format!("\"{NAME}\" is a server, not a {}", open.kind),
             ))
         };
+        let result = result.map_err(Refused::from);
         let (result, gate) = match result.and_then(|call| self.decide_server(caller, &call)) {
             Ok((value, gate)) => (Ok(value), gate),
-            Err(refusal) => (Err(refusal), self.registry.gate()),
+            Err(Refused { refusal, gate }) => (Err(refusal), gate.max(self.registry.gate())),
         };
         let mut reply = Engine::refused(Refusal::new(Code::Internal, ""));
         reply.result = result;
@@ -134,10 +142,12 @@ impl Engine {
         &self,
         caller: &Caller,
         call: &Arguments,
-    ) -> Result<(Value, Revision), Refusal> {
+    ) -> Result<(Value, Revision), Refused> {
+        // What is made or deleted asks again with the lock locked.
+        self.check_fence(self.fencing(caller.fence)?.as_ref())?;
         match call.method() {
             "open" => self.open_object(caller, call),
-            "ls" => self.list(call),
+            "ls" => Ok(self.list(call)?),
             "describe" => {
                 let cell = self.find(call.text("name")?)?;
                 let (mut pairs, gate) = summary(&cell);
@@ -158,18 +168,18 @@ impl Engine {
             "who" => Ok(self.who(self.find(call.text("name")?)?)),
             "delete" => {
                 let cell = self.find(call.text("name")?)?;
-                Ok((
-                    Value::Null,
-                    self.delete(
-                        &cell,
-                        Some(Ending {
-                            caller,
-                            then: Then::Reply(Value::Null),
-                        }),
-                    )?,
-                ))
+                if !call.bool_or("force", false)? {
+                    let advice = "delete it with a fence of it, or with force";
+                    self.check_guarded(&cell, caller.fence, advice)?;
+                }
+                let ending = Ending {
+                    caller,
+                    then: Then::Reply(Value::Null),
+                };
+                let gate = self.delete(&cell, caller.fence, Some(ending))?;
+                Ok((Value::Null, gate))
             }
-            "drop" => self.drop_references(caller, call),
+            "drop" => Ok(self.drop_references(caller, call)?),
             "pin" => Ok((self.pin(call)?, Revision(0))),
             "collect" => Ok((self.collect().into(), Revision(0))),
             "status" => Ok((self.status(), Revision(0))),
@@ -182,7 +192,7 @@ impl Engine {
         found.ok_or_else(|| Refusal::new(Code::NotFound, format!("no object \"{name}\"")))
     }
 
-    fn open_object(&self, caller: &Caller, call: &Arguments) -> Result<(Value, Revision), Refusal> {
+    fn open_object(&self, caller: &Caller, call: &Arguments) -> Result<(Value, Revision), Refused> {
         let durability = match call.get("durability") {
             None | Some(Value::Null) => None,
             Some(_) => {
@@ -201,7 +211,7 @@ impl Engine {
                     .collect::<Option<_>>()
                     .ok_or_else(|| call.bad("options", "has a key that is no text"))?
             }
-            Some(_) => return Err(call.bad("options", "is no dict")),
+            Some(_) => return Err(call.bad("options", "is no dict").into()),
         };
         let exists = match call.get("exists") {
             None | Some(Value::Null) => None,
@@ -237,7 +247,7 @@ impl Engine {
                     caller,
                     then: Then::Reply(Value::Reference(made.into())),
                 };
-                let (cell, made) = self.create(&birth, Some(ending))?;
+                let (cell, made) = self.create(&birth, caller.fence, Some(ending))?;
                 if !made {
                     agree(&cell, &open)?;
                 }
@@ -253,7 +263,7 @@ impl Engine {
         Ok((Value::Reference(reference.into()), gate))
     }
 
-    fn open_anonymous(&self, caller: &Caller, open: &Open) -> Result<Arc<Cell>, Refusal> {
+    fn open_anonymous(&self, caller: &Caller, open: &Open) -> Result<Arc<Cell>, Refused> {
         let birth = self.anonymous_birth(open)?;
         self.admit_creation(birth.durability)?;
         let made = Reference {

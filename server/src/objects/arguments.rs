@@ -397,7 +397,7 @@ impl Arguments {
 /// A creation option of every kind.
 pub const GUARD: Parameter = Parameter::optional(
     "guard",
-    "a lock, rlock or rwlock, by name or reference: every write must carry a fence of it",
+    "a lock, rlock or rwlock, by name or reference: every write must carry a fence of it, and so must its deletion",
 );
 
 /// Creation options, checked against the kind's table.

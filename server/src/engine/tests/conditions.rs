@@ -165,10 +165,10 @@ fn what_options_refer_to_lives_as_long_as_their_object() {
     let made = peer.ask(&mut world, &server(), create("rlock", "durable"));
     let lock = pointed(&made.expect("it is made"));
     let news = with("condition", "news", &[("lock", pointer("rlock", lock))]);
-    let data = with("dict", "data", &[("guard", pointer("rlock", lock))]);
     acquire(&mut world, &mut peer, &news);
-    let set = Call::new("set", [1.into(), 1.into()]);
-    assert_eq!(code(peer.ask(&mut world, &data, set)), Code::FencedOut);
+    let options = Value::Dict(vec![("guard".into(), pointer("rlock", lock))]);
+    let data = Call::new("open", ["dict".into(), "data".into()]).with("options", options);
+    peer.ask(&mut world, &server(), data).expect("it is made");
     peer.get(&mut world, &news, "release");
     let_go(&mut world, &mut peer, lock).expect("it was held");
     let check = |world: &World| {
@@ -182,7 +182,7 @@ fn what_options_refer_to_lives_as_long_as_their_object() {
     world.crash();
     peer.connect(&world);
     check(&world);
-    peer.ask(&mut world, &server(), delete("data"))
+    peer.ask(&mut world, &server(), delete("data").with("force", true))
         .expect("it is there");
     assert!(exists(&world, lock), "the condition refers to it");
     acquire(&mut world, &mut peer, &news);

@@ -46,7 +46,7 @@ fn delete_while_it_lapses(world: &World) -> Arc<Mutex<Option<thread::JoinHandle<
     deleting
 }
 
-fn sleeps(thread: &Path) -> bool {
+pub(super) fn sleeps(thread: &Path) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(thread).join("stat"));
     stat.is_ok_and(|stat| stat.contains(") S "))
 }
