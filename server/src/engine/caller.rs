@@ -52,6 +52,19 @@ pub(crate) struct Connection {
     pub(super) told_losses: u64,
 }
 
+impl Connection {
+    /// For what is done to a lane whose client is gone.
+    pub(super) fn of_nobody(lane: Arc<Lane>, lease: Arc<Lease>) -> Connection {
+        Connection {
+            lane,
+            lease,
+            tells: AtomicBool::new(false),
+            told_lease_lost: false,
+            told_losses: 0,
+        }
+    }
+}
+
 /// Takes the answer to one call.
 #[derive(Default)]
 pub(crate) struct Unary {

@@ -180,6 +180,7 @@ impl Engine {
     /// The client's process is dead.
     pub(crate) fn died(&self, session: &Arc<Session>) {
         self.end_lease(session, Lapse::Died);
+        self.undo_unheard(session);
     }
 
     /// The client ends cleanly: what it holds lapses as it asked, and the session is forgotten.
@@ -412,6 +413,7 @@ impl Engine {
 
     /// Once it was marked as `forgotten`.
     fn forget_session(&self, session: &Arc<Session>) -> Revision {
+        self.undo_unheard(session);
         let mut state = self.session_table.state.lock();
         if self.sessions.remove(&session.id).is_some() {
             if let Some(tell) = self.on_forget.get() {

@@ -2,12 +2,14 @@
 //!
 //! One change takes back what the call did and makes its outcome a refusal: whoever sends the call again is told that it
 //! was cancelled, and a cancel that comes twice finds nothing to undo. What cannot be undone happened, and stays so.
+//! Nor has a client consumed a reply that was dropped before it left, if it is dead or forgotten.
 
 use super::Engine;
 use super::caller::{Caller, Connection, Origin};
 use super::cell::{Cell, State};
 use super::faults::Fault;
 use crate::objects::{Decision, Next, UNDO};
+use crate::session::Session;
 use commonhold_proto::{
     Call, Code, Outcome, OutcomeState, Owner, Refusal, Reply, Revision, Rows, Undo, Value,
 };
@@ -53,6 +55,25 @@ impl Engine {
         }
         self.wake(&cell, &mut state);
         self.let_go(state);
+    }
+
+    /// The client is gone for good: what it got in replies that never left is undone. That a reply did not leave is not
+    /// logged: after a restart each counts as one that did.
+    pub(super) fn undo_unheard(&self, session: &Session) {
+        for lane in session.lanes() {
+            for parked in lane.ending() {
+                // Whoever ends it does so under its cell's lock.
+                drop(parked.cell.state.lock());
+            }
+            let unheard = lane.unheard();
+            if unheard.is_empty() {
+                continue;
+            }
+            let connection = Arc::new(Connection::of_nobody(lane, session.lease()));
+            for sequence in unheard {
+                self.undo(&connection, sequence);
+            }
+        }
     }
 
     /// What undoes it, if anything does.

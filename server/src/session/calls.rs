@@ -51,6 +51,8 @@ enum Entry {
         gate: Revision,
         logged: bool,
         bytes: usize,
+        /// Its reply can be undone, and was dropped before it left.
+        unheard: bool,
     },
 }
 
@@ -127,14 +129,17 @@ impl Calls {
                         ..
                     },
                 gate,
+                unheard,
                 ..
-            } => Admission::Remembered(
-                Reply {
+            } => {
+                // It is on its way again.
+                *unheard = false;
+                let reply = Reply {
                     remembered: true,
                     ..reply.clone()
-                },
-                *gate,
-            ),
+                };
+                Admission::Remembered(reply, *gate)
+            }
             entry => {
                 let outcome = match entry {
                     Entry::Done { outcome, .. } => outcome.clone(),
@@ -209,6 +214,7 @@ impl Calls {
                     gate,
                     logged,
                     bytes,
+                    unheard: false,
                 }
             }
             OutcomeState::Waiting { .. } => {
@@ -371,6 +377,26 @@ impl Calls {
             Some(Entry::Done { outcome, .. }) if outcome.undo.is_some() => Some(outcome.clone()),
             _ => None,
         }
+    }
+
+    /// The reply to a call was dropped before it left.
+    pub(super) fn miss(&mut self, sequence: u64) {
+        if let Some(Entry::Done {
+            outcome, unheard, ..
+        }) = self.entries.get_mut(&sequence)
+        {
+            *unheard = outcome.undo.is_some();
+        }
+    }
+
+    /// Calls that can be undone and whose replies were dropped before they left.
+    pub(super) fn unheard(&self) -> Vec<u64> {
+        let entries = self.entries.iter();
+        let unheard =
+            entries.filter(|(_, entry)| matches!(entry, Entry::Done { unheard: true, .. }));
+        let mut unheard: Vec<u64> = unheard.map(|(sequence, _)| *sequence).collect();
+        unheard.sort_unstable();
+        unheard
     }
 
     /// A call that was done was undone: this is what it gets now.

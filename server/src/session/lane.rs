@@ -171,6 +171,9 @@ impl Lane {
         let reply = reply.clone();
         let mut state = self.state.lock();
         let was = state.calls.finish(sequence, outcome, gate, logged);
+        if !state.connected {
+            state.calls.miss(sequence);
+        }
         state.push(sequence, was, reply, gate, durable);
     }
 
@@ -246,6 +249,16 @@ impl Lane {
     /// What a call got that is done and can be undone.
     pub(crate) fn undoable(&self, sequence: u64) -> Option<Outcome> {
         self.state.lock().calls.undoable(sequence)
+    }
+
+    /// Calls that can be undone, and whose replies were dropped because the connection was gone before they left.
+    pub(crate) fn unheard(&self) -> Vec<u64> {
+        self.state.lock().calls.unheard()
+    }
+
+    /// Calls that somebody was ending when their connection broke.
+    pub(crate) fn ending(&self) -> Vec<Arc<Parked>> {
+        self.state.lock().ending.clone()
     }
 
     /// A call that was done was undone: this is what it gets now. A reply that has not left is replaced.
@@ -327,6 +340,9 @@ impl State {
     /// Forgets the connection. Returns the calls that waited.
     fn disconnect(&mut self) -> Vec<Arc<Parked>> {
         self.connected = false;
+        for sequence in self.outbox.unsent() {
+            self.calls.miss(sequence);
+        }
         self.outbox.clear();
         let [withdrawn, ending] = self.calls.disconnect();
         self.ending.extend(ending);

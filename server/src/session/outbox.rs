@@ -72,6 +72,15 @@ impl Outbox {
         self.credits = CREDITS;
     }
 
+    /// The calls whose replies have not left.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = u64> {
+        let held = self.held.iter().map(|(_, outgoing)| outgoing);
+        self.ready
+            .iter()
+            .chain(held)
+            .map(|outgoing| outgoing.sequence)
+    }
+
     /// The connection is gone: replies on their way are dropped, as who remembers them is asked again.
     pub(super) fn clear(&mut self) {
         *self = Outbox {

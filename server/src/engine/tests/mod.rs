@@ -36,6 +36,7 @@ mod synchronizers;
 mod tally;
 mod threads;
 mod undone;
+mod unheard;
 mod waiting;
 
 pub(super) use kinds::KINDS;
