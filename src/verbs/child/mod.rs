@@ -8,10 +8,10 @@ mod tied;
 pub(crate) use tied::Tied;
 
 use crate::failure::Failure;
+use crate::own;
 use job::Job;
 use rustix::process::{Pid, Signal};
 use signals::Signals;
-use std::env;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
@@ -68,7 +68,7 @@ pub(super) async fn run(
     let mut signals = Signals::listen()?;
     let starting = |error| Failure::system("cannot start the command", &error);
     let environment = environment.iter().map(|(name, value)| (name, value));
-    let mut child = Command::new(env::current_exe().map_err(starting)?)
+    let mut child = Command::from(own::command().map_err(starting)?)
         .args(["tied", &process::id().to_string(), "--"])
         .args(command)
         .envs(environment)
