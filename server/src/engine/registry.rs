@@ -280,7 +280,7 @@ impl Engine {
         self.registry.insert(cell);
     }
 
-    /// Deletes an object: whoever waits for it is refused. Returns what the reply waits for.
+    /// Deletes an object, if the fence holds: whoever waits for it is refused. Returns what the reply waits for.
     pub(super) fn delete(
         &self,
         cell: &Arc<Cell>,
@@ -288,8 +288,6 @@ impl Engine {
         operation: Option<Ending<'_>>,
     ) -> Result<Revision, Refused> {
         let fencing = self.fencing(fence)?;
-        // Asked again below: what is refused by then ends no waits.
-        self.check_fence(fencing.as_ref())?;
         self.check_unguarding(cell)?;
         self.disband(cell);
         let (mut fenced, mut state) = self.lock_doomed(fencing.as_ref(), cell)?;

@@ -143,7 +143,8 @@ impl Engine {
         caller: &Caller,
         call: &Arguments,
     ) -> Result<(Value, Revision), Refused> {
-        // What is made or deleted asks again with the lock locked.
+        // Before anything else, such as the end of a condition's waits. What makes or deletes asks again, with the lock
+        // locked.
         self.check_fence(self.fencing(caller.fence)?.as_ref())?;
         match call.method() {
             "open" => self.open_object(caller, call),
