@@ -49,7 +49,9 @@ fn to_text(name: &str, who: &Value) -> String {
                 line(holder, "note").unwrap_or_default(),
             ]);
         }
-        table.to_text()
+        let mut text = table.to_text();
+        text += &more(number(who, "holder_count"), holders.len());
+        text
     };
     let count = number(who, "waiting_count").unwrap_or(0);
     if count == 0 {
@@ -66,7 +68,17 @@ fn to_text(name: &str, who: &Value) -> String {
         table.row([head, format!("{}{pid}, {}", client(waiter), since(waiter))]);
     }
     text += &table.to_text();
+    text += &more(Some(count), waiting.len());
     text
+}
+
+/// How many there are beside those that were shown.
+fn more(count: Option<i64>, shown: usize) -> String {
+    let shown = i64::try_from(shown).unwrap_or(i64::MAX);
+    match count.map_or(0, |count| count.saturating_sub(shown)) {
+        more @ 1.. => format!("and {more} more\n"),
+        _ => String::new(),
+    }
 }
 
 fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
@@ -113,5 +125,35 @@ fn since(of: &Value) -> String {
         120_000..7_200_000 => format!("{} min", ms / 60_000),
         7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
         _ => format!("{} days", ms / 86_400_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_are_not_listed_are_counted() {
+        let client = |name: &str| {
+            let fields = [("client", name.into()), ("since_ms", 1_500.into())];
+            let fields = fields.map(|(name, value): (&str, Value)| (name.into(), value));
+            Value::Dict(fields.to_vec())
+        };
+        let who = |holders: u32, waiting: u32| {
+            Value::Dict(vec![
+                ("holders".into(), Value::List(vec![client("one\u{1b}[2J")])),
+                ("holder_count".into(), holders.into()),
+                ("waiting".into(), Value::List(vec![client("two")])),
+                ("waiting_count".into(), waiting.into()),
+            ])
+        };
+        let text = to_text("gpu", &who(1, 1));
+        assert!(!text.contains("more"), "{text}");
+        assert!(text.contains("one\\u{1b}[2J"), "{text:?}");
+        let text = to_text("gpu", &who(1_501, 4));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2], "and 1500 more");
+        assert!(lines[3].starts_with("WAITING  4"), "{text}");
+        assert_eq!(lines[4], "and 3 more");
     }
 }

@@ -14,6 +14,9 @@ pub struct Who {
     pub oid: u64,
     /// Who holds it, or a part of it, in the order in which they came: at most 1,000.
     pub holders: Vec<Holder>,
+    /// How many hold it in all; 0 if the server does not tell.
+    #[serde(default)]
+    pub holder_count: u64,
     /// Who waits, in the order in which they are served where they stand in line: at most 1,000.
     pub waiting: Vec<Waiter>,
     /// How many wait in all.

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// One object.
 pub(crate) struct Cell {
@@ -24,6 +25,8 @@ pub(crate) struct Cell {
     pub(super) durability: Durability,
     pub(super) options: Options,
     pub(super) state: Mutex<State>,
+    /// How many calls wait, those that were claimed left out.
+    pub(super) waiters: AtomicUsize,
     /// Who holds it, if it is anonymous.
     pub(super) counts: Mutex<Counts>,
 }
@@ -91,6 +94,7 @@ impl Cell {
             durability,
             options,
             state: Mutex::new(state),
+            waiters: AtomicUsize::new(0),
             counts: Mutex::default(),
         }
     }

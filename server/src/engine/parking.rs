@@ -74,6 +74,7 @@ impl Engine {
         first: bool,
     ) -> bool {
         let caller = &parked.caller;
+        parked.cell.waiters.fetch_add(1, Ordering::Relaxed);
         if let Some(at) = caller.deadline {
             self.timers.add(at, Due::Deadline(Arc::downgrade(&parked)));
         }
@@ -179,7 +180,7 @@ impl Engine {
                 on_deadline: parked.on_deadline.as_ref(),
                 changed: parked.changed,
                 waited: self.clock.monotonic().saturating_sub(parked.since),
-                ahead: Engine::ahead_of(&state, parked),
+                ahead: Engine::ahead_of(&mut state, parked),
             };
             self.expire(cell, &mut state, &parked.caller, late);
         }

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Waits for any change of one object that may stand at a time: each is retried at every change.
 pub(super) const ANY_MAX: usize = 1_000;
 
+/// Fewer claimed calls are not worth sweeping.
+const SWEPT_AT_LEAST: usize = 64;
+
 /// A call that waits.
 pub(crate) struct Parked {
     claimed: AtomicBool,
@@ -75,11 +78,16 @@ impl Parked {
         self.grip.lock().take()
     }
 
-    /// Takes the right to end it; false if somebody else has.
+    /// Takes the right to end it; false if somebody else has. It does not wait any more.
     pub(crate) fn claim(&self) -> bool {
-        self.claimed
+        let claimed = self
+            .claimed
             .compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+            .is_ok();
+        if claimed {
+            self.cell.waiters.fetch_sub(1, Ordering::Relaxed);
+        }
+        claimed
     }
 
     /// Whose call it is.
@@ -232,6 +240,12 @@ impl Waiting {
         None
     }
 
+    /// How many stand in lines, those that were claimed and not swept included.
+    #[cfg(test)]
+    pub(super) fn standing(&self) -> usize {
+        self.lines.iter().map(|(_, queue)| queue.len()).sum()
+    }
+
     /// Whoever would be asked if everything changed: the heads of lines, and all who stand in none.
     #[cfg(test)]
     pub(super) fn first(&self) -> Vec<Arc<Parked>> {
@@ -248,8 +262,12 @@ impl Waiting {
             .collect()
     }
 
-    /// Everybody who waits: of each line in order, then who stands in none. Those who are asked at this moment come first.
-    fn everybody(&self) -> impl Iterator<Item = &Arc<Parked>> {
+    /// The first of everybody who waits: of each line in order, then who stands in none. Those who are asked at this
+    /// moment come first.
+    pub(super) fn all(&mut self, most: usize) -> Vec<Arc<Parked>> {
+        for (_, queue) in &mut self.lines {
+            count_first(queue, most, |_| false);
+        }
         let lines = self.lines.iter().flat_map(|(_, queue)| queue);
         self.woken
             .iter()
@@ -257,32 +275,27 @@ impl Waiting {
             .chain(self.rows.values().flatten())
             .chain(&self.any)
             .filter(|parked| !parked.is_claimed())
-    }
-
-    /// The first of everybody who waits.
-    pub(super) fn all(&self, most: usize) -> Vec<Arc<Parked>> {
-        self.everybody().take(most).cloned().collect()
-    }
-
-    /// How many wait.
-    pub(super) fn count(&self) -> usize {
-        self.everybody().count()
+            .take(most)
+            .cloned()
+            .collect()
     }
 
     /// How many stand in its line before a call, counted up to `most`.
-    pub(super) fn ahead_of(&self, of: &Arc<Parked>, most: usize) -> usize {
+    pub(super) fn ahead_of(&mut self, of: &Arc<Parked>, most: usize) -> usize {
         let Some(line) = of.line else {
             return 0;
         };
-        let queue = self.lines.iter().find(|(name, _)| *name == line);
-        let queue = queue.into_iter().flat_map(|(_, queue)| queue);
-        let woken = self.woken.iter().filter(|parked| parked.line == Some(line));
-        woken
-            .chain(queue)
-            .take_while(|parked| !Arc::ptr_eq(parked, of))
-            .filter(|parked| !parked.is_claimed())
-            .take(most)
-            .count()
+        let is_it = |parked: &Arc<Parked>| Arc::ptr_eq(parked, of);
+        let mut asked = 0;
+        for parked in self.woken.iter().filter(|parked| parked.line == Some(line)) {
+            if is_it(parked) {
+                return asked;
+            }
+            asked += usize::from(!parked.is_claimed());
+        }
+        let queue = self.lines.iter_mut().find(|(name, _)| *name == line);
+        let standing = queue.map_or(0, |(_, queue)| count_first(queue, most, is_it));
+        (asked + standing).min(most)
     }
 
     /// Takes everybody out: the object is gone.
@@ -310,6 +323,31 @@ fn waits_for(until: &Until, rows: &[Row]) -> bool {
         Until::Any => !rows.is_empty(),
         Until::Row(key) => rows.iter().any(|row| row.touches(key)),
     }
+}
+
+/// How many of a line wait before the one that `ends` the count, at most `most`. Those that were claimed among them are
+/// swept if they are the more: a line that times out behind a patient head would be walked once for each of it.
+fn count_first(
+    queue: &mut VecDeque<Arc<Parked>>,
+    most: usize,
+    ends: impl Fn(&Arc<Parked>) -> bool,
+) -> usize {
+    let (mut waiting, mut seen) = (0, 0);
+    for parked in &*queue {
+        if waiting == most || ends(parked) {
+            break;
+        }
+        seen += 1;
+        waiting += usize::from(!parked.is_claimed());
+    }
+    if seen > 2 * waiting + SWEPT_AT_LEAST {
+        let first = queue.drain(..seen);
+        let kept: Vec<_> = first.filter(|parked| !parked.is_claimed()).collect();
+        for parked in kept.into_iter().rev() {
+            queue.push_front(parked);
+        }
+    }
+    waiting
 }
 
 fn sweep_front(queue: &mut VecDeque<Arc<Parked>>) {

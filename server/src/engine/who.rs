@@ -7,6 +7,7 @@ use crate::objects::Holder;
 use crate::session::Identity;
 use commonhold_proto::{Code, Refusal, Revision, SessionId, Value};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Holders, and callers that wait, that `who` names at most.
@@ -18,10 +19,11 @@ impl Engine {
     /// What `who` answers about an object, and what the answer waits for.
     pub(super) fn who(&self, cell: Arc<Cell>) -> (Value, Revision) {
         let cell = self.behind(cell);
-        let state = cell.state.lock();
+        let mut state = cell.state.lock();
         let holders = state.object.holders(WHO_MAX);
+        let held = state.object.holder_count();
         let waiting = state.waiting.all(WHO_MAX);
-        let count = state.waiting.count();
+        let count = cell.waiters.load(Ordering::Relaxed);
         let gate = state.gate;
         drop(state);
         let holders = holders.iter().map(|holder| self.holder(holder)).collect();
@@ -31,6 +33,7 @@ impl Engine {
             ("kind".into(), cell.kind.name.into()),
             ("oid".into(), cell.oid.0.into()),
             ("holders".into(), Value::List(holders)),
+            ("holder_count".into(), held.into()),
             ("waiting".into(), Value::List(waiting)),
             ("waiting_count".into(), count.into()),
         ]);
@@ -84,7 +87,7 @@ impl Engine {
 
     /// `, held by worker@host pid 4711 for 41 s`, or nothing if nobody is known to hold it.
     pub(super) fn held_by(&self, state: &State) -> String {
-        let holders = state.object.holders(WHO_MAX);
+        let holders = state.object.holders(1);
         let Some(first) = holders.first() else {
             return String::new();
         };
@@ -96,9 +99,9 @@ impl Engine {
             }
             None => "a client that is gone".to_owned(),
         };
-        let others = match holders.len() - 1 {
-            0 => String::new(),
-            others => format!(" and {others} more"),
+        let others = match state.object.holder_count() {
+            0 | 1 => String::new(),
+            count => format!(" and {} more", count - 1),
         };
         let time = elapsed(self.held_for(first));
         format!(", held by {who} for {time}{others}")
@@ -127,7 +130,7 @@ impl Engine {
     }
 
     /// How many stand in line before a call that waited.
-    pub(super) fn ahead_of(state: &State, parked: &Arc<Parked>) -> usize {
+    pub(super) fn ahead_of(state: &mut State, parked: &Arc<Parked>) -> usize {
         state.waiting.ahead_of(parked, AHEAD_MAX)
     }
 }

@@ -67,10 +67,16 @@ pub trait Object: Send {
         false
     }
 
-    /// Who holds it, or parts of it, in the order in which they came, at most `limit`. By default nobody does.
+    /// Who holds it, or parts of it, in the order in which they came, at most `limit`: it costs no more than those. By
+    /// default nobody does.
     fn holders(&self, limit: usize) -> Vec<Holder> {
         let _ = limit;
         Vec::new()
+    }
+
+    /// How many there are in all of those whom [`Object::holders`] names.
+    fn holder_count(&self) -> u64 {
+        0
     }
 
     /// The row of this key as it stands, leases and expiry included: what undoes a change to it.

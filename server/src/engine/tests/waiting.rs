@@ -2,9 +2,11 @@
 
 use super::super::caller::{Origin, Unary};
 use super::super::waiting::ANY_MAX;
-use super::harness::{World, barrier, named, plain};
+use super::harness::{World, barrier, kept, named, plain};
+use super::identity::server;
+use super::locks::field;
 use super::peer::Peer;
-use commonhold_proto::{Call, Code, Owner, Received, Target, Value};
+use commonhold_proto::{Call, Code, Durability, Owner, Received, Target, Value};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -422,4 +424,68 @@ fn a_unary_call_waits_and_is_withdrawn() {
     world.settle();
     assert!(world.engine.gate.is_open(gate));
     assert!(calls[1].parked().is_none());
+}
+
+/// However many are told who holds it, one is looked at; and all are counted.
+#[test]
+fn a_wait_in_vain_counts_all_who_hold_it() {
+    let mut world = World::new();
+    let (mut readers, mut writer) = (world.peer("readers"), world.peer("writer"));
+    let files = kept("rwlock", "files", Durability::Memory);
+    for thread in 0..1_500 {
+        readers.thread(thread);
+        readers
+            .ask(&mut world, &files, plain("read"))
+            .expect("readers share it");
+        readers.acknowledge(&world);
+    }
+    for _ in 0..3 {
+        writer.call(&world, &files, plain("write"));
+    }
+    let at_once = plain("write").with("blocking", false);
+    let refused = writer.ask(&mut world, &files, at_once).expect_err("held");
+    assert!(refused.message.ends_with(" and 1499 more"), "{refused:?}");
+    let who = Call::new("who", ["files".into()]);
+    let who = writer.ask(&mut world, &server(), who).expect("it exists");
+    assert_eq!(field(&who, "holder_count"), 1_500.into());
+    assert_eq!(field(&who, "waiting_count"), 3.into());
+    let Value::List(holders) = field(&who, "holders") else {
+        panic!("a list");
+    };
+    assert_eq!(holders.len(), 1_000);
+    let tokens = holders.iter().map(|holder| field(holder, "token").as_int());
+    assert!(tokens.is_sorted(), "in the order in which they came");
+}
+
+/// Behind a head that waits for ever: whoever is late counts who stands before it, not who has left.
+#[test]
+fn who_left_a_line_is_not_walked_over_again() {
+    const LATE: u64 = 9_000;
+    let mut world = World::new();
+    let (mut holder, mut peer) = (world.peer("holder"), world.peer("late"));
+    let lock = kept("lock", "gpu", Durability::Memory);
+    holder.get(&mut world, &lock, "acquire");
+    holder.call(&world, &lock, plain("acquire"));
+    for thread in 0..LATE {
+        peer.thread(thread);
+        let within = Some(Duration::from_millis(1_000 + thread));
+        peer.call_within(&world, &lock, plain("acquire"), within);
+        peer.receive(&world);
+    }
+    let standing = |world: &World| world.cell("gpu").state.lock().waiting.standing();
+    assert_eq!(standing(&world), 9_001);
+    // In the order in which they came.
+    world.advance(Duration::from_millis(1_000 + LATE / 2));
+    let left = standing(&world);
+    assert!(left <= 4_501 + 200, "{left} stand in line");
+    world.advance(Duration::from_secs(60));
+    let left = standing(&world);
+    assert!(left <= 1 + 200, "{left} stand in line");
+    world.settle();
+    peer.receive(&world);
+    let last = peer.result(LATE).expect_err("it is late");
+    assert!(last.message.ends_with(", 1 ahead"), "{last:?}");
+    let who = Call::new("who", ["gpu".into()]);
+    let who = peer.ask(&mut world, &server(), who).expect("it exists");
+    assert_eq!(field(&who, "waiting_count"), 1.into());
 }

@@ -96,6 +96,10 @@ fn examine(kind: &'static Kind, options: &[(&str, Value)], steps: Vec<Step>) {
         assert_eq!(snapshot(&*copy), live, "its rows applied in another order");
     }
 
+    let holders = bench.object.holders(usize::MAX);
+    assert_eq!(bench.object.holder_count(), holders.len() as u64);
+    assert_eq!(bench.object.holders(1), holders[..holders.len().min(1)]);
+
     let mut recovered = bench.fresh();
     apply(&mut *recovered, &pages);
     let from = scan_start.expect("the scan began");

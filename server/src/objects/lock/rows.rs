@@ -105,6 +105,10 @@ impl Object for Lock {
         holder.into_iter().take(limit).collect()
     }
 
+    fn holder_count(&self) -> u64 {
+        self.entries()
+    }
+
     fn row(&self, key: &RowKey) -> Option<Row> {
         if *key == OWNER {
             return Some(self.hold.as_ref()?.to_row());

@@ -142,6 +142,11 @@ impl Items {
         (found == receipt).then(|| (ticket, &self.taken[&ticket].0))
     }
 
+    /// How many are taken.
+    pub(super) fn taken_count(&self) -> usize {
+        self.receipts.len()
+    }
+
     /// What is taken, in the order in which it was.
     pub(super) fn in_order_taken(&self) -> impl Iterator<Item = &Taken> {
         let taken = self.receipts.iter();

@@ -102,6 +102,10 @@ impl Object for Queue {
         taken.map(holder).collect()
     }
 
+    fn holder_count(&self) -> u64 {
+        self.items.taken_count() as u64
+    }
+
     fn row(&self, key: &RowKey) -> Option<Row> {
         match Key::parse(&key.0)? {
             Key::Item(ticket) => Some(item_row(ticket, self.items.item(ticket)?)),

@@ -17,9 +17,9 @@ use super::hold::{
 };
 use super::unreleased::{End, UNRELEASED, Unreleased};
 use super::{Arguments, Decision, Kind, Lapse, Method, Next, Operation, Options, Parameter, Until};
-use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
+use commonhold_proto::{Code, Refusal, Revision, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 static HOLDERS: RowKey = RowKey::of("h/");
 
@@ -79,6 +79,8 @@ const ACQUIRE: &[Parameter] = &[
 struct ReadWriteLock {
     policy: Policy,
     holders: BTreeMap<RowKey, Held>,
+    /// The same, in the order in which they came.
+    by_token: BTreeSet<(Revision, RowKey)>,
     /// The key of the writer, if there is one.
     writer: Option<RowKey>,
     unreleased: Option<Unreleased>,
@@ -96,6 +98,7 @@ impl ReadWriteLock {
         Ok(ReadWriteLock {
             policy: Policy::of(options)?,
             holders: BTreeMap::new(),
+            by_token: BTreeSet::new(),
             writer: None,
             unreleased: None,
         })
@@ -163,8 +166,9 @@ impl ReadWriteLock {
         doing: &str,
     ) -> Result<(RowKey, &Held), Refusal> {
         if let Some(token) = token_of(call)? {
-            let mut holders = self.holders.iter();
-            let held = holders.find(|(_, held)| held.hold.token == token);
+            let mut from = self.by_token.range((token, RowKey::EMPTY)..);
+            let found = from.next().filter(|(found, _)| *found == token);
+            let held = found.and_then(|(_, key)| Some((key, self.holders.get(key)?)));
             return match held {
                 Some((key, held)) => Ok((key.clone(), held)),
                 None => Err(Refusal::new(

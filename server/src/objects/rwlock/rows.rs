@@ -15,7 +15,9 @@ const ROW_BYTES: usize = 160;
 
 impl ReadWriteLock {
     fn forget(&mut self, key: &RowKey) {
-        self.holders.remove(key);
+        if let Some(held) = self.holders.remove(key) {
+            self.by_token.remove(&(held.hold.token, key.clone()));
+        }
         if self.writer.as_ref() == Some(key) {
             // Only rows that no rwlock wrote can leave another.
             let mut holders = self.holders.iter();
@@ -71,6 +73,7 @@ impl Object for ReadWriteLock {
                     if held.writes && self.writer.as_ref().is_none_or(|writer| key < writer) {
                         self.writer = Some(key.clone());
                     }
+                    self.by_token.insert((held.hold.token, key.clone()));
                     self.holders.insert(key.clone(), held);
                 }
             }
@@ -81,6 +84,7 @@ impl Object for ReadWriteLock {
                     self.unreleased = None;
                 }
                 self.holders.retain(|key, _| !row.touches(key));
+                self.by_token.retain(|(_, key)| !row.touches(key));
                 let mut holders = self.holders.iter();
                 let writer = holders.find(|(_, held)| held.writes);
                 self.writer = writer.map(|(key, _)| key.clone());
@@ -106,15 +110,18 @@ impl Object for ReadWriteLock {
     }
 
     fn holders(&self, limit: usize) -> Vec<Holder> {
-        let mut holders: Vec<&Held> = self.holders.values().collect();
-        holders.sort_by_key(|held| held.hold.token);
-        let holders = holders.into_iter().take(limit);
-        holders
+        let first = self.by_token.iter().take(limit);
+        first
+            .filter_map(|(_, key)| self.holders.get(key))
             .map(|held| {
                 held.hold
                     .to_holder(Some(if held.writes { "write" } else { "read" }))
             })
             .collect()
+    }
+
+    fn holder_count(&self) -> u64 {
+        self.entries()
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
