@@ -201,6 +201,7 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
                 "CONNECTION_WINDOW",
                 "bytes under way to the server on one connection",
             ),
+            ("FRAME_MAX", "bytes of one HTTP/2 frame"),
             (
                 "MESSAGE_MAX",
                 "bytes of one gRPC message; larger values travel in parts",

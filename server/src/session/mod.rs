@@ -4,6 +4,7 @@
 //! kept an hour after its last lane) and the *outcome* (until acknowledged). An unknown session is never a new one.
 
 mod calls;
+mod entry;
 mod holdings;
 mod lane;
 mod losses;
