@@ -478,7 +478,7 @@ fn who_left_a_line_is_not_walked_over_again() {
     world.advance(Duration::from_millis(1_000 + LATE / 2));
     let left = standing(&world);
     assert!(left <= 4_501 + 200, "{left} stand in line");
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_mins(1));
     let left = standing(&world);
     assert!(left <= 1 + 200, "{left} stand in line");
     world.settle();

@@ -57,9 +57,10 @@ impl Lock {
             ("lock".into(), oid.into()),
             (
                 "previous_end".into(),
-                match std::mem::take(&mut self.was_lost) {
-                    true => "forced".into(),
-                    false => Value::Null,
+                if std::mem::take(&mut self.was_lost) {
+                    "forced".into()
+                } else {
+                    Value::Null
                 },
             ),
         ]))
