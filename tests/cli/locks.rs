@@ -177,7 +177,7 @@ fn all_that_a_command_started_is_stopped_with_it() {
     let line = "sleep 1000 & echo $! > inner; exec sleep 1000";
     let child = lock_run(&home, &[], line);
     let text = || fs::read_to_string(home.path().join("inner")).unwrap_or_default();
-    eventually(|| text().ends_with('\n'), &text);
+    eventually(|| text().ends_with('\n'), text);
     home.check("lock release deploy --force", "", "", 0);
     let done = end(child);
     assert_eq!(done.code, Some(75), "{done:?}");

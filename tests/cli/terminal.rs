@@ -59,7 +59,7 @@ impl Terminal {
     #[track_caller]
     fn shows(&self, text: &str) {
         let shown = || self.shown.lock().expect("no panic").clone();
-        eventually(|| shown().contains(text), || shown());
+        eventually(|| shown().contains(text), shown);
     }
 
     fn ends(mut self) -> Option<i32> {
@@ -70,7 +70,7 @@ impl Terminal {
 /// The number that a shell wrote.
 fn written(home: &Home, file: &str) -> i32 {
     let text = || fs::read_to_string(home.path().join(file)).unwrap_or_default();
-    eventually(|| text().ends_with('\n'), || text());
+    eventually(|| text().ends_with('\n'), text);
     text().trim().parse().expect("a number")
 }
 
