@@ -67,6 +67,14 @@ impl Terminal {
     }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It has ended, if all went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The number that a shell wrote.
 fn written(home: &Home, file: &str) -> i32 {
     let text = || fs::read_to_string(home.path().join(file)).unwrap_or_default();
@@ -114,14 +122,15 @@ fn ctrl_c_reaches_a_command_and_all_that_it_started() {
     }
 }
 
-/// Ctrl-Z stops the command and what waits for it; both go on together.
+/// Ctrl-Z stops the command and what waits for it; both go on together. The command starts nothing while it waits: a shell
+/// whose child is stopped before it has become another program does not stop itself.
 #[test]
 fn ctrl_z_stops_a_command_and_a_shell_lets_it_go_on() {
     for asks in ["", "read first; "] {
         let home = Home::new();
         let _serving = home.serve(&["--store", "memory"]);
         let line = format!(
-            "echo $PPID > outer; echo $$ > inner; {asks}echo go on; while [ ! -e go ]; do sleep 0.01; done; echo gone on"
+            "mkfifo gate; echo $PPID > outer; echo $$ > inner; {asks}echo go on; read x < gate; echo gone on"
         );
         // A shell with jobs, as people have.
         let mut terminal = Terminal::run(
@@ -142,9 +151,12 @@ fn ctrl_z_stops_a_command_and_a_shell_lets_it_go_on() {
         for process in [outer, inner] {
             eventually(|| state_of(process) == Some('T'), || format!("{process}"));
         }
-        File::create(home.path().join("go")).expect("made");
+        // Opened once it is read from.
+        let gate = home.path().join("gate");
+        let gate = thread::spawn(move || fs::write(gate, "\n"));
         terminal.types("\n");
         terminal.shows("gone on");
+        gate.join().expect("no panic").expect("it is written");
         terminal.shows("ended with 0");
         assert_eq!(terminal.ends(), Some(0), "{asks}");
     }

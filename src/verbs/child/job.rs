@@ -51,7 +51,9 @@ impl Job {
                 }
                 self.send(Signal::CONT);
             }
-            // Who minds it stops, and then this process does; who does not mind goes on under its lock.
+            // Nobody could let it go on: the kernel would ignore it too.
+            Signal::TSTP if !is_watched() => {}
+            // Who minds to stop does so, and then this process does; who does not mind goes on under its lock.
             signal => self.send(signal),
         }
     }
