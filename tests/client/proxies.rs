@@ -86,6 +86,9 @@ both!(a_list_is_a_list, ch, {
     assert_eq!(got!(list.get(4)), None);
     got!(list.set(0, 3));
     assert_eq!(code!(list.set(4, 0)), Some(Code::NotFound));
+    assert_eq!(got!(made!(list.increment(-1, 5))), 7);
+    assert_eq!(code!(made!(list.increment(4, 1))), Some(Code::NotFound));
+    assert!(got!(list.compare_and_set(3, &7, 2)) && !got!(list.compare_and_set(3, &7, 0)));
     assert_eq!(got!(list.count(&3)), 2);
     assert_eq!(got!(list.index(&3)), Some(0));
     assert_eq!(got!(list.index_within(&3, 1..)), Some(1));

@@ -2,6 +2,7 @@
 
 use super::creation_options;
 use super::dict::{call, list};
+use super::increment::Increment;
 use super::scan::Scan;
 use super::slice::Slice;
 use crate::caller::{self, Caller, argument};
@@ -54,6 +55,21 @@ where
     pub fn delete(&self, index: i64) -> C::Answer<bool> {
         let call = call("delete", [Ok(index.into())]);
         self.object.ask(call, None, false, caller::read_was_there)
+    }
+
+    /// Adds to the number at an index and gives the new one.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` if there is none, with `WrongType` if it is no number.
+    pub fn increment(&self, index: i64, by: T) -> Increment<T, C> {
+        let call = call("increment", [Ok(index.into()), argument(&by)]);
+        Increment::new(self.object.clone(), call)
+    }
+
+    /// Replaces the item at an index if it equals `expected`. Tells whether it did.
+    pub fn compare_and_set(&self, index: i64, expected: &T, value: T) -> C::Answer<bool> {
+        let arguments = [Ok(index.into()), argument(expected), argument(&value)];
+        self.object.writes(call("compare_and_set", arguments))
     }
 
     /// The items of a slice: `get_slice(1..3)`, `get_slice(Slice::all().step(-1))`.

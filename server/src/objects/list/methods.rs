@@ -1,5 +1,6 @@
 //! What can be called on a list.
 
+use super::super::increment::{BY, CLAMP, MAX, MIN};
 use super::super::{Kind, Method, Options, Parameter};
 use super::List;
 
@@ -12,6 +13,16 @@ pub static KIND: Kind = Kind {
         Method::read("get", "Returns the value at an index.", &[INDEX]),
         Method::write("set", "Replaces the value at an index.", &[INDEX, VALUE]),
         Method::write("delete", "Deletes the value at an index.", &[INDEX]).shrinking(),
+        Method::write(
+            "increment",
+            "Adds to the value at an index, which must be a number, and returns the new one.",
+            &[INDEX, BY, MIN, MAX, CLAMP],
+        ),
+        Method::write(
+            "compare_and_set",
+            "Replaces the value at an index if it equals the expected one; returns whether it did.",
+            &[INDEX, Parameter::required("expected", "what the value must equal"), VALUE],
+        ),
         Method::read("get_slice", "Returns a list of the values of a slice.", &[START, STOP, STEP]),
         Method::write(
             "set_slice",

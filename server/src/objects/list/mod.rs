@@ -44,6 +44,8 @@ impl Object for List {
             "get" => self.get(call),
             "set" => self.set(call),
             "delete" => self.delete(call),
+            "increment" => self.increment(call),
+            "compare_and_set" => self.compare_and_set(call),
             "get_slice" => self.get_slice(call),
             "set_slice" => self.set_slice(call),
             "delete_slice" => self.delete_slice(call),

@@ -65,6 +65,24 @@ impl Model {
                 let place = self.place(*index)?;
                 self.0[place] = value.clone();
             }
+            ("increment", [Value::Int(index), Value::Int(by)]) => {
+                let place = self.place(*index)?;
+                self.0[place] = match &self.0[place] {
+                    Value::Int(number) => Value::Int(number + by),
+                    Value::Bool(truth) => Value::Int(i64::from(*truth) + by),
+                    Value::Float(number) => Value::Float(number + f64::from(i32::try_from(*by).expect("it is small"))),
+                    _ => return Err(Code::WrongType),
+                };
+                return Ok(self.0[place].clone());
+            }
+            ("compare_and_set", [Value::Int(index), expected, value]) => {
+                let place = self.place(*index)?;
+                let same = self.0[place].equals(expected);
+                if same {
+                    self.0[place] = value.clone();
+                }
+                return Ok(same.into());
+            }
             ("delete", [Value::Int(index)]) => drop(self.0.remove(self.place(*index)?)),
             ("get_slice", [start, stop, Value::Int(step)]) => {
                 let places = self.places(start, stop, *step);
@@ -151,6 +169,9 @@ fn call() -> BoxedStrategy<Call> {
         4 => (select(vec!["get", "delete", "pop"]), index()).prop_map(|(method, index)| Call::new(method, [index])),
         6 => (select(vec!["set", "insert", "insert"]), index(), value())
             .prop_map(|(method, index, value)| Call::new(method, [index, value])),
+        3 => (index(), index()).prop_map(|(index, by)| Call::new("increment", [index, by])),
+        3 => (index(), value(), value())
+            .prop_map(|(index, expected, value)| Call::new("compare_and_set", [index, expected, value])),
         2 => (value(), index(), index()).prop_map(|(value, a, b)| Call::new("index", [value, a, b])),
         4 => (select(vec!["get_slice", "delete_slice"]), bound(), bound(), step())
             .prop_map(|(method, start, stop, step)| Call::new(method, [start, stop, step])),
@@ -253,6 +274,24 @@ fn refusals_name_the_index_or_the_value() {
         ask("scan", [Value::Bytes("x".into())]),
         r#"BadArguments: scan: the argument "cursor" is none that scan returned"#,
     );
+}
+
+#[test]
+fn only_a_number_is_incremented_and_within_bounds() {
+    let list = &mut list();
+    check(list, ask("extend", [Value::List(vec![1.into(), "x".into(), f64::NAN.into()])]), "None");
+    check(list, ask("increment", [(-3).into()]), "2");
+    check(list, ask("increment", [0.into(), 0.5.into()]), "2.5");
+    check(list, ask("increment", [0.into()]).with("max", 3), "OutOfBounds: 3.5 would be above max 3");
+    check(list, ask("increment", [0.into()]).with("max", 3).with("clamp", true), "3");
+    check(list, ask("increment", [1.into()]), "WrongType: a str is not a number");
+    check(list, ask("increment", [3.into()]), "NotFound: list index out of range");
+    let swap = |index: i64, expected: Value| ask("compare_and_set", [index.into(), expected, 7.into()]);
+    check(list, swap(0, 3.0.into()), "True");
+    check(list, swap(0, 3.into()), "False");
+    check(list, swap(2, f64::NAN.into()), "False");
+    check(list, swap(3, 7.into()), "NotFound: list assignment index out of range");
+    check(list, ask("get_slice", [0.into(), 2.into()]), r#"[7, "x"]"#);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Methods of a list that write.
 
+use super::super::increment::Increment;
 use super::super::paging::few;
 use super::super::slice::{self, Slice, integer};
 use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
@@ -23,6 +24,23 @@ impl List {
     pub(super) fn delete(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let row = delete(self.item(call, None, NO_ASSIGNMENT_INDEX)?);
         Ok(Decision::reply(Value::Null).with(row))
+    }
+
+    pub(super) fn increment(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let item = self.item(call, None, "list index out of range")?;
+        let sum = Increment::of(call)?.of_number(&item.value)?;
+        // It is the same item with more in it: it stays on its terms.
+        let row = item.terms.put(key(item.label), sum.clone());
+        Ok(Decision::reply(sum).with(row))
+    }
+
+    pub(super) fn compare_and_set(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let item = self.item(call, None, NO_ASSIGNMENT_INDEX)?;
+        if item.value.equals(call.value("expected")?) {
+            Ok(Decision::reply(true).with(put(item, call.value("value")?)))
+        } else {
+            Ok(Decision::reply(false))
+        }
     }
 
     pub(super) fn pop(&self, call: &Arguments) -> Result<Decision, Refusal> {
