@@ -1,6 +1,6 @@
 """The client, and what it makes."""
 
-from commonhold import _native
+from commonhold import _native, tracked
 from commonhold.jobs import Queue
 from commonhold.locks import Condition, Lock, RWLock
 from commonhold.mapping import Dict, Namespace
@@ -145,6 +145,7 @@ class Client(_native.Client):
 
     def delete(self, name):
         """Deletes an object; whoever waits for it is refused."""
+        tracked.deleted(self.url, name)
         self._server()._call("delete", name)
 
     def who(self, name):

@@ -4,14 +4,30 @@ from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, Values
 
 from commonhold import nested, tracked
 from commonhold._native import Object
-from commonhold.errors import Conflict, Missing
+from commonhold.errors import Missing
 
 _NOTHING = object()
 
 # How many entries an iteration fetches at a time.
 _PAGE = 1000
-# How often a store is tried again when others change the value between reading and writing.
-_TRIES = 1000
+
+
+def _plain(other):
+    """The mapping as a dict."""
+    return other.copy() if isinstance(other, Dict) else dict(other)
+
+
+def _apply(call, key, operations):
+    step = tracked.by(operations)
+    if step is not None:
+        call("increment", key, step, None)
+        return
+    tracked.redo(
+        operations,
+        lambda: call("get", key),
+        lambda expected, value: call("compare_and_set", key, expected, value),
+        lambda value: call("set", key, value),
+    )
 
 
 class Dict(Object, MutableMapping):
@@ -23,11 +39,22 @@ class Dict(Object, MutableMapping):
     __slots__ = ("_places",)
 
     def __init__(self, *_arguments, **_options):
-        self._places = tracked.Places()
+        self._places = tracked.places_of(self)
+
+    @property
+    def plain(self):
+        """The same dict, of which every number and container that is read is a plain one."""
+        return tracked.plain_proxy(self)
 
     def get(self, key, default=None):
         """The value of a key, or the default."""
-        return self._call("get", key, default)
+        if default is None:
+            return self._call("get", key, None)
+        # The default itself: it need not be anything that can be sent.
+        try:
+            return self._call("get", key)
+        except Missing:
+            return default
 
     def set(self, key, value):
         """Sets the value of a key."""
@@ -54,11 +81,11 @@ class Dict(Object, MutableMapping):
     def pop(self, key, default=_NOTHING):
         """Deletes a key and returns its value, or the default."""
         self._places.written(key)
-        if default is not _NOTHING:
-            return self._call("pop", key, default)
         try:
             return self._call("pop", key)
         except Missing:
+            if default is not _NOTHING:
+                return default
             raise KeyError(key) from None
 
     def popitem(self):
@@ -71,6 +98,7 @@ class Dict(Object, MutableMapping):
 
     def setdefault(self, key, default=None):
         """The value of a key, after setting it if the key is missing."""
+        self._places.written(key)
         return self._call("setdefault", key, default)
 
     def swap(self, key, value):
@@ -109,10 +137,8 @@ class Dict(Object, MutableMapping):
 
     def update(self, other=(), /, **named):
         """Sets many keys at once: all of them or none."""
-        if isinstance(other, Dict):
-            other = other.copy()
-        elif isinstance(other, Mapping):
-            other = dict(other)
+        if isinstance(other, Mapping):
+            other = _plain(other)
         elif hasattr(other, "keys"):
             other = {key: other[key] for key in other.keys()}
         else:
@@ -163,7 +189,7 @@ class Dict(Object, MutableMapping):
             value = self._call("get", key)
         except Missing:
             raise KeyError(key) from None
-        if type(value) in nested.KINDS:
+        if type(value) in nested.KINDS and self._places.follows:
             return nested.snapshot(self, key, (), value)
         return self._places.track(key, value)
 
@@ -181,17 +207,9 @@ class Dict(Object, MutableMapping):
     def _apply(self, key, operations):
         """Does at the server what was done to a number that was read."""
         try:
-            step = tracked.by(operations)
-            if step is not None:
-                self._call("increment", key, step, None)
-                return
-            for _ in range(_TRIES):
-                value = self._call("get", key)
-                if self._call("compare_and_set", key, value, tracked.apply(value, operations)):
-                    return
+            _apply(self._call, key, operations)
         except Missing:
             raise KeyError(key) from None
-        raise Conflict(f"others changed the value of {key!r} each of {_TRIES} times")
 
     def __delitem__(self, key):
         self._places.written(key)
@@ -210,15 +228,25 @@ class Dict(Object, MutableMapping):
         for key, _ in self._pages():
             yield key
 
+    def __reversed__(self):
+        return reversed(self.copy())
+
+    def __eq__(self, other):
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self is other or self.copy() == _plain(other)
+
+    __hash__ = None
+
     def __or__(self, other):
         if not isinstance(other, Mapping):
             return NotImplemented
-        return self.copy() | dict(other)
+        return self.copy() | _plain(other)
 
     def __ror__(self, other):
         if not isinstance(other, Mapping):
             return NotImplemented
-        return dict(other) | self.copy()
+        return _plain(other) | self.copy()
 
     def __ior__(self, other):
         self.update(other)
@@ -236,6 +264,9 @@ class Dict(Object, MutableMapping):
 class _Keys(KeysView):
     __slots__ = ()
 
+    def __reversed__(self):
+        return reversed(self._mapping)
+
     def __repr__(self):
         return f"<keys of {self._mapping!r}>"
 
@@ -246,6 +277,9 @@ class _Values(ValuesView):
     def __iter__(self):
         for _, value in self._mapping._pages():
             yield value
+
+    def __reversed__(self):
+        return reversed(self._mapping.copy().values())
 
     def __contains__(self, value):
         return any(value is own or value == own for own in self)
@@ -263,8 +297,11 @@ class _Items(ItemsView):
 
     def __contains__(self, item):
         key, value = item
-        found = self._mapping.get_many([key])
-        return key in found and found[key] == value
+        found = self._mapping.get(key, _NOTHING)
+        return found is not _NOTHING and found == value
+
+    def __reversed__(self):
+        return reversed(self._mapping.copy().items())
 
     def __repr__(self):
         return f"<items of {self._mapping!r}>"
@@ -274,7 +311,7 @@ class Namespace(Object):
     """Attributes that processes share: `ns.x = 1`. Names that begin with an underscore stay in this process."""
 
     def __init__(self, *_arguments, **_options):
-        object.__setattr__(self, "_places", tracked.Places())
+        object.__setattr__(self, "_places", tracked.places_of(self))
 
     def __getattribute__(self, name):
         # Its own attributes all begin with an underscore: every other name may be shared.
@@ -295,7 +332,10 @@ class Namespace(Object):
         if operations is None:
             self._call("set", name, value)
         else:
-            self._apply(name, operations)
+            try:
+                _apply(self._call, name, operations)
+            except Missing:
+                raise AttributeError(f"{self!r} has no attribute {name!r}", name=name, obj=self) from None
 
     def __delattr__(self, name):
         if name.startswith("_"):
@@ -307,15 +347,8 @@ class Namespace(Object):
         except Missing:
             raise AttributeError(f"{self!r} has no attribute {name!r}", name=name, obj=self) from None
 
-    _apply = Dict._apply
-
     def __dir__(self):
         return [*super().__dir__(), *self._call("keys")]
-
-    def __eq__(self, other):
-        return self is other
-
-    __hash__ = Object.__hash__
 
 
 def vars_of(namespace):

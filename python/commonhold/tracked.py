@@ -12,6 +12,11 @@ import sys
 import threading
 import weakref
 
+from commonhold.errors import Conflict
+
+# How often a store is tried again when others change the value between reading and writing.
+TRIES = 1000
+
 _generation = 0
 
 
@@ -24,25 +29,37 @@ def _forked():
 os.register_at_fork(after_in_child=_forked)
 
 
+class _Thread(threading.local):
+    """What tells a thread from every other, also from one that ended and whose number is used again."""
+
+    def __init__(self):
+        self.token = object()
+
+
+_thread = _Thread()
+
+
 def _context():
     """Who runs: the thread and, in asyncio, its task."""
     task = None
     # Without asyncio nothing runs in a task, and importing it here would slow down every program's start.
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:
-            pass
-    return _generation, threading.get_ident(), task
+        loop = asyncio._get_running_loop()
+        if loop is not None:
+            task = asyncio.current_task(loop)
+            # A number that is kept must not keep what a task returned.
+            task = task and weakref.ref(task)
+    return _generation, _thread.token, task
 
 
 class _Place:
     """What one reader knows of one place. It lives as long as a number that was read there."""
 
-    __slots__ = ("__weakref__", "writes")
+    __slots__ = ("__weakref__", "reader", "writes")
 
-    def __init__(self):
+    def __init__(self, reader):
+        self.reader = reader
         # How often the reader wrote there itself.
         self.writes = 0
 
@@ -61,6 +78,9 @@ class _Read:
 class Places:
     """The places of one object that numbers were read at and that are still around."""
 
+    # What is read remembers where.
+    follows = True
+
     def __init__(self):
         self._places = weakref.WeakValueDictionary()
 
@@ -76,7 +96,7 @@ class Places:
         at = (_context(), key)
         place = self._places.get(at)
         if place is None:
-            place = self._places[at] = _Place()
+            place = self._places[at] = _Place(at[0])
         number = subclass(value)
         number._read = _Read(at, place)
         number._done = ()
@@ -107,9 +127,67 @@ class Places:
         if not self._places:
             return
         context = _context()
-        for (reader, _), place in list(self._places.items()):
-            if reader == context:
+        # A list at one time: other threads read meanwhile.
+        for reference in self._places.valuerefs():
+            place = reference()
+            if place is not None and place.reader == context:
                 place.writes += 1
+
+
+class Untracked:
+    """Places of an object whose reads are plain here; what is written is noted for its other proxies."""
+
+    def __init__(self, places):
+        self.written = places.written
+        self.written_all = places.written_all
+
+    follows = False
+
+    def track(self, _key, value):
+        """The value."""
+        return value
+
+    def operations(self, _key, _value):
+        """None: everything is stored."""
+
+
+_of_objects = weakref.WeakValueDictionary()
+
+
+def places_of(proxy):
+    """The places of a proxy's object: all proxies of one object share them."""
+    name = object.__getattribute__(proxy, "name")
+    which = object.__getattribute__(proxy, "_oid") if name is None else name
+    where = object.__getattribute__(proxy, "client").url, which
+    places = _of_objects.get(where)
+    return _of_objects.setdefault(where, Places()) if places is None else places
+
+
+def plain_proxy(proxy):
+    """Another proxy of the same object, whose reads are plain."""
+    same = type(proxy)(proxy.client, proxy.kind, proxy.name, like=proxy)
+    same._places = Untracked(same._places)
+    return same
+
+
+def deleted(url, name):
+    """The reader deleted the object of this name."""
+    places = _of_objects.get((url, name))
+    if places is not None:
+        places.written_all()
+
+
+def redo(operations, get, compare_and_set, put):
+    """Does to the number that is stored what was done to one that was read, again as long as others change it meanwhile."""
+    for _ in range(TRIES):
+        value = get()
+        result = apply(value, operations)
+        if value != value:
+            # NaN equals nothing, so nothing tells whether it is still the same one.
+            return put(result)
+        if compare_and_set(value, result):
+            return None
+    raise Conflict(f"others changed the value each of {TRIES} times")
 
 
 def plain(value):
@@ -129,14 +207,29 @@ def apply(value, operations):
     return value
 
 
+# So many operations are remembered; a number that more was done to is a plain one.
+_OPERATIONS_MAX = 100
+
+
+def _with(done, operation, operand, exact):
+    """What was done, and one operation more; None if that is too much to remember."""
+    if done and exact and type(operand) is int:
+        last, before = done[-1]
+        # Sums of ints are one increment, however many they are: `total += n` in a loop.
+        if last in _SIGNS and operation in _SIGNS and type(before) is int:
+            return (*done[:-1], (last, before + _SIGNS[last] * _SIGNS[operation] * operand))
+    return (*done, (operation, operand)) if len(done) < _OPERATIONS_MAX else None
+
+
+_SIGNS = {operator.add: 1, operator.sub: -1}
+
+
 def _noting(operation, number):
     """The in-place operator: as the plain one, but its result remembers."""
 
     def method(self, operand):
         operand = plain(operand)
-        if isinstance(operand, bool):
-            operand = int(operand)
-        elif isinstance(operand, numbers.Integral):
+        if isinstance(operand, numbers.Integral):
             operand = operator.index(operand)
         elif isinstance(operand, float):
             operand = float(operand)
@@ -144,11 +237,12 @@ def _noting(operation, number):
             return operation(number(self), operand)
         result = operation(number(self), operand)
         kind = {int: TrackedInt, float: TrackedFloat}.get(type(result))
-        if kind is None:
+        done = _with(self._done, operation, operand, number is int)
+        if kind is None or done is None:
             return result
         tracked = kind(result)
         tracked._read = self._read
-        tracked._done = (*self._done, (operation, operand))
+        tracked._done = done
         return tracked
 
     return method
@@ -214,6 +308,7 @@ def by(operations):
     operation, operand = operations[0]
     if operation is operator.add:
         return operand
-    if operation is operator.sub:
+    # -0.0 - 0 is not -0.0 + 0.
+    if operation is operator.sub and operand != 0:
         return -operand
     return None

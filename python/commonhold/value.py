@@ -2,9 +2,6 @@
 
 from commonhold import tracked
 from commonhold._native import Object
-from commonhold.errors import Conflict
-
-_TRIES = 1000
 
 
 class _One(Object):
@@ -54,12 +51,32 @@ class Value(_One):
     __slots__ = ("_places",)
 
     def __init__(self, *_arguments, **_options):
-        self._places = tracked.Places()
+        self._places = tracked.places_of(self)
+
+    @property
+    def plain(self):
+        """The same object, whose `value` is read as a plain number."""
+        return tracked.plain_proxy(self)
 
     def set(self, value):
         """Replaces the value."""
         self._places.written(None)
         self._call("set", value)
+
+    def swap(self, value):
+        """Replaces the value and returns the old one."""
+        self._places.written(None)
+        return super().swap(value)
+
+    def compare_and_set(self, expected, value):
+        """Replaces the value if it equals the expected one; returns whether it did."""
+        self._places.written(None)
+        return super().compare_and_set(expected, value)
+
+    def increment(self, by=1, *, min=None, max=None, clamp=False):
+        """As of `Counter`; the value must be a number."""
+        self._places.written(None)
+        return super().increment(by, min=min, max=max, clamp=clamp)
 
     @property
     def value(self):
@@ -70,15 +87,16 @@ class Value(_One):
     def value(self, value):
         operations = self._places.operations(None, value)
         self._places.written(None)
-        if operations is None:
-            self._call("set", value)
-            return
-        step = tracked.by(operations)
+        step = tracked.by(operations) if operations else None
         if step is not None:
             self._call("increment", step)
-            return
-        for _ in range(_TRIES):
-            now = self._call("get")
-            if self._call("compare_and_set", now, tracked.apply(now, operations)):
-                return
-        raise Conflict(f"others changed the value each of {_TRIES} times")
+        elif operations:
+            call = self._call
+            tracked.redo(
+                operations,
+                lambda: call("get"),
+                lambda expected, value: call("compare_and_set", expected, value),
+                lambda value: call("set", value),
+            )
+        else:
+            self._call("set", value)

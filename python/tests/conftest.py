@@ -87,3 +87,11 @@ def server():
 def ch(server):
     with server.connect() as client:
         yield client
+
+
+@pytest.fixture
+def d(ch):
+    """A dict with an int and a float."""
+    d = ch.dict("x")
+    d.update({"n": 1, "f": 1.5})
+    return d
