@@ -8,11 +8,8 @@
 """
 
 import os
-import sys
-import weakref
 
-from commonhold.client import Client
-from commonhold.codecs import codec_of
+from commonhold.client import Client, opened, own_name
 from commonhold.errors import (
     AuthenticationError,
     BadArguments,
@@ -46,9 +43,6 @@ from commonhold.waiting import Barrier, BoundedSemaphore, Event, Latch, Semaphor
 __all__ = [name for name in dir() if name[0].isupper()]
 __all__ += ["connect"]
 
-_clients = weakref.WeakSet()
-
-
 def connect(url=None, *, key_file=None, name=None, codec=None):
     """Connects to a server that runs already, and waits up to 2 s for one that is just starting.
 
@@ -58,15 +52,11 @@ def connect(url=None, *, key_file=None, name=None, codec=None):
     they are refused, and nothing is ever unpickled.
     name: what the server calls this client when it tells who holds what; without one, the program's.
     """
-    if name is None:
-        name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    client = Client(url, key_file=key_file, name=name or None, codec=codec_of(codec))
-    _clients.add(client)
-    return client
+    return Client(url, key_file=key_file, name=own_name() if name is None else name or None, codec=codec)
 
 
 def _forked():
-    for client in list(_clients):
+    for client in list(opened):
         client._forked()
 
 

@@ -1,6 +1,11 @@
 """The client, and what it makes."""
 
+import os
+import sys
+import weakref
+
 from commonhold import _native, tracked
+from commonhold.codecs import codec_of
 from commonhold.jobs import Queue
 from commonhold.locks import Condition, Lock, RWLock
 from commonhold.mapping import Dict, Namespace
@@ -32,6 +37,14 @@ KINDS = {
 
 _NOTHING = object()
 
+#: The clients of this process that are around.
+opened = weakref.WeakSet()
+
+
+def own_name():
+    """What a client is called that was given no name: the program's."""
+    return os.path.basename(sys.argv[0]) or None if getattr(sys, "argv", None) else None
+
 
 class Client(_native.Client):
     """A connection to a server. Threads may share it; a forked child goes on with a session of its own.
@@ -43,6 +56,24 @@ class Client(_native.Client):
     exists: whether it must be there already, or must not;
     guard: a lock, by name or proxy, without a fence of which nobody may write.
     """
+
+    def __new__(cls, url=None, *, key_file=None, name=None, codec=None):
+        return super().__new__(cls, url, key_file=key_file, name=name, codec=codec_of(codec))
+
+    def __init__(self, url=None, *, key_file=None, name=None, codec=None):
+        #: Whether it was closed.
+        self.closed = False
+        self._key_file = None if key_file is None else os.path.abspath(key_file)
+        self._codec = codec
+        opened.add(self)
+
+    def close(self):
+        """Says goodbye: what this client holds is given back, and its calls fail from now on."""
+        self.closed = True
+        super().close()
+
+    def __exit__(self, *_exception):
+        self.close()
 
     def dict(self, name=None, **options):
         """A dict."""

@@ -3,7 +3,7 @@
 import queue
 
 from commonhold._native import Object
-from commonhold.errors import Broken, Refused
+from commonhold.errors import Broken, Error
 
 if hasattr(queue, "ShutDown"):
     ShutDown = queue.ShutDown
@@ -58,7 +58,7 @@ class Job:
         # What went wrong in the block matters more than that the item is another's by now.
         try:
             self.nack()
-        except (Refused, ConnectionError):
+        except Error:
             pass
 
     def __repr__(self):

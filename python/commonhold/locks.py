@@ -1,45 +1,94 @@
 """Locks, and what a holder has of them."""
 
+import threading
+import time
+import weakref
 from contextlib import contextmanager
 
 from commonhold._native import Object
-from commonhold.errors import LockTimeout
+from commonhold.errors import Error, LockTimeout
 
 
 def wait_of(blocking, timeout):
     """The seconds that threading's arguments mean; None is for ever."""
-    if not blocking:
-        if timeout is not None and timeout != -1:
-            raise ValueError("can't specify a timeout for a non-blocking call")
-        return 0
     if timeout is None or timeout == -1:
-        return None
-    if timeout < 0:
-        raise ValueError("timeout value must be a non-negative number")
+        return None if blocking else 0
+    if not blocking or timeout < 0:
+        # It raises what this Python says to that.
+        threading.Lock().acquire(blocking, timeout)
     return timeout
+
+
+def until(timeout):
+    """The seconds of a wait that looks once, at least, whatever its time-out is; None is for ever."""
+    return None if timeout is None else max(timeout, 0)
+
+
+class _Hold:
+    """What a thread has of a lock: a condition's wait gives it up and gets it back under another number."""
+
+    __slots__ = ("__weakref__", "fence", "token", "watch")
+
+    def __init__(self, lock, granted):
+        self.renew(lock, granted)
+
+    def renew(self, lock, granted):
+        self.token = granted["token"]
+        self.fence = (granted["lock"], self.token)
+        self.watch = lock._watch(*self.fence)
+
+
+class _Holds(threading.local):
+    """The holds of this thread that a grant is still around for, by the lock."""
+
+    def __init__(self):
+        self._holds = weakref.WeakValueDictionary()
+
+    def granted(self, lock, granted):
+        """The hold of a grant: levels of one rlock have one."""
+        key = lock.client.url, granted["lock"]
+        hold = self._holds.get(key)
+        if hold is None or hold.token != granted["token"]:
+            hold = self._holds[key] = _Hold(lock, granted)
+        return hold
+
+    def renewed(self, lock, granted):
+        """A condition's wait took the lock again: grants of it go on, whichever proxy they are of."""
+        hold = self._holds.get((lock.client.url, granted["lock"]))
+        if hold is not None:
+            hold.renew(lock, granted)
+
+
+_holds = _Holds()
 
 
 class Grant:
     """A lock that is held. It is not given back by being forgotten: leave the `with` block, or `release` it."""
 
-    __slots__ = ("_lock", "_watch", "fence", "previous_note", "previous_owner_died", "token")
+    __slots__ = ("_hold", "_lock", "previous_note", "previous_owner_died")
 
     def __init__(self, lock, granted):
         self._lock = lock
-        #: The number of this grant, above that of every grant of this lock before it.
-        self.token = granted["token"]
-        #: What `fenced` takes: the lock's number and the token.
-        self.fence = (granted["lock"], self.token)
+        self._hold = _holds.granted(lock, granted)
         #: Did the holder before this one lose the lock without giving it back? What it guards may be half done.
         self.previous_owner_died = granted["previous_owner_died"]
         #: The note that such a holder left.
         self.previous_note = granted["previous_note"]
-        self._watch = lock._watch(*self.fence)
+
+    @property
+    def token(self):
+        """The number of this grant, above that of every grant of this lock before it. A condition's wait changes it."""
+        return self._hold.token
+
+    @property
+    def fence(self):
+        """What `fenced` takes: the lock's number and the token."""
+        return self._hold.fence
 
     @property
     def lost(self):
         """Was it lost, as far as is known now? What a superseded holder must not write is written `fenced`."""
-        return self._watch.lost
+        return self._hold.watch.lost
 
     def note(self, text):
         """Leaves a note that others see while the lock is held, and the next holder if this one dies."""
@@ -57,15 +106,22 @@ class Grant:
         return f"<grant {self.token} of {self._lock!r}>"
 
 
+class _Blocks(threading.local):
+    """The grants of the `with` blocks that this thread is in, innermost last."""
+
+    def __init__(self):
+        self.grants = []
+
+
 class _Lockable(Object):
     """What can be held in a `with` block."""
 
-    __slots__ = ("_options", "_stack")
+    __slots__ = ("_blocks", "_options")
 
     def __init__(self, *_arguments, wait=None, lease=None, note=None, **_options):
         # How the `with` block acquires.
         self._options = (wait, lease, note)
-        self._stack = []
+        self._blocks = _Blocks()
 
     def __new__(cls, *arguments, wait=None, lease=None, note=None, **options):
         return super().__new__(cls, *arguments, **options)
@@ -76,30 +132,47 @@ class _Lockable(Object):
             named["lease"] = lease
         if note is not None:
             named["note"] = note
-        return Grant(self, self._wait(wait, method, **named))
+        granted = self._wait(wait, method, **named)
+        # Ctrl-C may come at any step; what nobody was told of is given back.
+        try:
+            return Grant(self, granted)
+        except BaseException:
+            self._call("release", granted["token"])
+            raise
+
+    def _try(self, method, wait, lease, note):
+        try:
+            return self._acquire(method, wait, lease, note)
+        except LockTimeout:
+            return False
 
     def __enter__(self):
         grant = self._acquire("acquire", *self._options)
-        self._stack.append(grant)
+        try:
+            self._blocks.grants.append(grant)
+        except BaseException:
+            self._blocks.grants[:] = [kept for kept in self._blocks.grants if kept is not grant]
+            grant.release()
+            raise
         return grant
 
     def __exit__(self, kind, error, _traceback):
-        self._leave(self._stack.pop(), kind)
+        self._leave(self._blocks.grants.pop(), kind)
 
     def _leave(self, grant, kind):
-        if kind is None:
-            grant.release()
-            return
-        # What went wrong in the block matters more than that the lock was lost.
         try:
             grant.release()
-        except Exception as also:
-            if not isinstance(also, (ConnectionError, RuntimeError)):
+        except Error:
+            # What went wrong in the block matters more than that the lock was lost.
+            if kind is None:
                 raise
 
     def fenced(self, grant):
         """The same object, whose calls are refused with `FencedOut` unless the grant of another lock holds."""
-        return type(self)(self.client, self.kind, self.name, like=self, fence=grant.fence)
+        wait, lease, note = self._options
+        return type(self)(
+            self.client, self.kind, self.name, like=self, fence=grant.fence, wait=wait, lease=lease, note=note
+        )
 
 
 class Lock(_Lockable):
@@ -113,10 +186,7 @@ class Lock(_Lockable):
 
     def acquire(self, blocking=True, timeout=None, *, lease=None, note=None):
         """Takes the lock, in the order in which callers came; returns a `Grant`, or False if the time was over before."""
-        try:
-            return self._acquire("acquire", wait_of(blocking, timeout), lease, note)
-        except LockTimeout:
-            return False
+        return self._try("acquire", wait_of(blocking, timeout), lease, note)
 
     def release(self):
         """Gives back what this thread holds."""
@@ -138,14 +208,16 @@ class Condition(Lock):
 
     def wait(self, timeout=None):
         """Gives the lock up, waits to be notified and takes it again; returns whether it was notified."""
-        return self._wait(timeout, "wait")["notified"]
+        granted = self._wait(until(timeout), "wait")
+        _holds.renewed(self, granted)
+        return granted["notified"]
 
     def wait_for(self, predicate, timeout=None):
         """Waits until the predicate is true, or the time is over; returns what it said last."""
-        end = None if timeout is None else _now() + timeout
+        end = None if timeout is None else time.monotonic() + timeout
         result = predicate()
         while not result:
-            left = None if end is None else end - _now()
+            left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 break
             self.wait(left)
@@ -164,56 +236,37 @@ class Condition(Lock):
         """How many wait."""
         return self._call("waiting")
 
-    def __exit__(self, kind, error, _traceback):
-        self._stack.pop()
-        # A wait took the lock again under another number.
-        self.release()
-
 
 class RWLock(_Lockable):
     """A lock for many readers or one writer; writers are not starved."""
 
     __slots__ = ()
 
-    @contextmanager
     def read(self, wait=None, *, lease=None, note=None):
-        """Holds it with other readers for a `with` block."""
-        grant = self._acquire("read", wait, lease, note)
-        kind = None
-        try:
-            yield grant
-        except BaseException as error:
-            kind = type(error)
-            raise
-        finally:
-            self._leave(grant, kind)
+        """Holds it with other readers for a `with` block; `LockTimeout` if it was not free in `wait` seconds."""
+        return self._block("read", wait, lease, note)
+
+    def write(self, wait=None, *, lease=None, note=None):
+        """Holds it alone for a `with` block; `LockTimeout` if it was not free in `wait` seconds."""
+        return self._block("write", wait, lease, note)
 
     @contextmanager
-    def write(self, wait=None, *, lease=None, note=None):
-        """Holds it alone for a `with` block."""
-        grant = self._acquire("write", wait, lease, note)
-        kind = None
+    def _block(self, method, wait, lease, note):
+        grant = self._acquire(method, wait, lease, note)
         try:
             yield grant
         except BaseException as error:
-            kind = type(error)
+            self._leave(grant, type(error))
             raise
-        finally:
-            self._leave(grant, kind)
+        self._leave(grant, None)
 
     def acquire_read(self, blocking=True, timeout=None, *, lease=None, note=None):
         """Takes it with other readers; returns a `Grant`, or False if the time was over before."""
-        try:
-            return self._acquire("read", wait_of(blocking, timeout), lease, note)
-        except LockTimeout:
-            return False
+        return self._try("read", wait_of(blocking, timeout), lease, note)
 
     def acquire_write(self, blocking=True, timeout=None, *, lease=None, note=None):
         """Takes it alone; returns a `Grant`, or False if the time was over before."""
-        try:
-            return self._acquire("write", wait_of(blocking, timeout), lease, note)
-        except LockTimeout:
-            return False
+        return self._try("write", wait_of(blocking, timeout), lease, note)
 
     def release(self):
         """Gives back what this thread holds."""
@@ -233,9 +286,3 @@ class RWLock(_Lockable):
 
     __enter__ = None
     __exit__ = None
-
-
-def _now():
-    import time
-
-    return time.monotonic()

@@ -15,6 +15,11 @@ def _members(other):
     return other if isinstance(other, (set, frozenset)) else list(other)
 
 
+def _plain(other):
+    """A set that need not be sent."""
+    return other.copy() if isinstance(other, Set) else set(other)
+
+
 class Set(Object, MutableSet):
     """A set that processes share. Iteration fetches pages and goes on while others write."""
 
@@ -49,19 +54,50 @@ class Set(Object, MutableSet):
 
     __ror__ = __or__
 
+    def __rsub__(self, other):
+        return set(other) - self.copy() if isinstance(other, AnySet) else NotImplemented
+
+    def __xor__(self, other):
+        return self.copy() ^ _plain(other) if isinstance(other, AnySet) else NotImplemented
+
+    __rxor__ = __xor__
+
+    def __eq__(self, other):
+        return self.copy() == _plain(other) if isinstance(other, AnySet) else NotImplemented
+
+    __hash__ = None
+
+    def __le__(self, other):
+        return self.copy() <= _plain(other) if isinstance(other, AnySet) else NotImplemented
+
+    def __lt__(self, other):
+        return self.copy() < _plain(other) if isinstance(other, AnySet) else NotImplemented
+
+    def __ge__(self, other):
+        return self.copy() >= _plain(other) if isinstance(other, AnySet) else NotImplemented
+
+    def __gt__(self, other):
+        return self.copy() > _plain(other) if isinstance(other, AnySet) else NotImplemented
+
     def __sub__(self, other):
         return self._call("difference", _members(other)) if isinstance(other, AnySet) else NotImplemented
 
     def __ior__(self, other):
-        self.update(other)
-        return self
+        return self._change(self.update, other)
 
     def __iand__(self, other):
-        self.intersection_update(other)
-        return self
+        return self._change(self.intersection_update, other)
 
     def __isub__(self, other):
-        self.difference_update(other)
+        return self._change(self.difference_update, other)
+
+    def __ixor__(self, other):
+        return self._change(self.symmetric_difference_update, other)
+
+    def _change(self, act, other):
+        if not isinstance(other, AnySet):
+            return NotImplemented
+        act(other)
         return self
 
     def add(self, member):
@@ -108,6 +144,29 @@ class Set(Object, MutableSet):
         """Removes all members that are not in an argument."""
         for other in others:
             self._call("intersection_update", _members(other))
+
+    def symmetric_difference_update(self, other):
+        """Adds the members that are new and removes the others: in two steps, that others may come between."""
+        members = _plain(other)
+        there = self._call("intersection", members)
+        self._call("difference_update", there)
+        self._call("update", members - there)
+
+    def union(self, *others):
+        """A set of its members and all others."""
+        return self.copy().union(*map(_members, others))
+
+    def intersection(self, *others):
+        """A set of its members that are in all others."""
+        return self.copy().intersection(*map(_members, others))
+
+    def difference(self, *others):
+        """A set of its members that are in no other."""
+        return self.copy().difference(*map(_members, others))
+
+    def symmetric_difference(self, other):
+        """A set of the members that are in one of both."""
+        return self.copy().symmetric_difference(_members(other))
 
     def add_many(self, members):
         """Adds members, all at once; returns how many are new."""

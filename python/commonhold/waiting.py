@@ -4,7 +4,7 @@ import threading
 
 from commonhold._native import Object
 from commonhold.errors import Broken
-from commonhold.locks import wait_of
+from commonhold.locks import until
 
 
 class Semaphore(Object):
@@ -14,7 +14,9 @@ class Semaphore(Object):
 
     def acquire(self, blocking=True, timeout=None, *, n=1):
         """Takes permits, in the order in which callers came; returns whether it got them in time."""
-        return self._wait(wait_of(blocking, timeout), "acquire", n)
+        if not blocking and timeout is not None:
+            raise ValueError("can't specify timeout for non-blocking acquire")
+        return self._wait(until(timeout) if blocking else 0, "acquire", n)
 
     def release(self, n=1):
         """Gives permits back: the caller's own, else those of others."""
@@ -57,7 +59,7 @@ class Event(Object):
 
     def wait(self, timeout=None):
         """Waits until the flag is set; returns whether it is."""
-        return self._wait(timeout, "wait")
+        return self._wait(until(timeout), "wait")
 
 
 class Barrier(Object):
@@ -72,7 +74,7 @@ class Barrier(Object):
         time-out was over.
         """
         try:
-            return self._wait(timeout, "wait")
+            return self._wait(until(timeout), "wait")
         except Broken as broken:
             raise threading.BrokenBarrierError(str(broken)) from None
 
@@ -111,7 +113,7 @@ class Latch(Object):
 
     def wait(self, timeout=None):
         """Waits until the count is 0; returns whether it is."""
-        return self._wait(timeout, "wait")
+        return self._wait(until(timeout), "wait")
 
     def get(self):
         """What is left of the count."""

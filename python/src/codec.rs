@@ -4,6 +4,7 @@
 
 use crate::client::Client;
 use crate::error;
+use crate::value::shared_bytes;
 use commonhold::Value;
 use commonhold_proto::value::Opaque;
 use pyo3::intern;
@@ -21,7 +22,7 @@ pub(crate) fn dump(client: &Bound<'_, Client>, it: &Bound<'_, PyAny>) -> PyResul
     let bytes = bytes.cast_into::<PyBytes>()?;
     Ok(Value::Opaque(Box::new(Opaque {
         codec: codec.getattr(intern!(py, "name"))?.extract()?,
-        bytes: bytes.as_bytes().to_vec().into(),
+        bytes: shared_bytes(&bytes)?,
         references: Vec::new(),
     })))
 }

@@ -18,6 +18,27 @@ use std::time::Duration;
 pub(crate) struct Object {
     shared: AnyObject,
     client: Py<Client>,
+    made: Made,
+}
+
+/// How a proxy was made, for those that are made in other processes.
+#[derive(Default)]
+struct Made {
+    durability: Option<String>,
+    exists: Option<bool>,
+    options: Option<Py<PyDict>>,
+    fence: Option<(u64, u64)>,
+}
+
+impl Made {
+    fn again(&self, py: Python<'_>) -> Made {
+        Made {
+            durability: self.durability.clone(),
+            exists: self.exists,
+            options: self.options.as_ref().map(|options| options.clone_ref(py)),
+            fence: self.fence,
+        }
+    }
 }
 
 #[pymethods]
@@ -28,8 +49,11 @@ impl Object {
     /// options: a dict of the kind's creation options.
     /// like: an object that this is to be another proxy of; the options are those of that one.
     /// fence: the lock's and the grant's number, without which calls are refused.
+    /// oid: of an object without a name that somebody pinned; this proxy keeps it not.
     #[new]
-    #[pyo3(signature = (client, kind, name, *, durability=None, exists=None, options=None, like=None, fence=None))]
+    #[pyo3(signature = (
+        client, kind, name, *, durability=None, exists=None, options=None, like=None, fence=None, oid=None
+    ))]
     #[expect(clippy::too_many_arguments, reason = "Python gives them by name")]
     fn new(
         client: Bound<'_, Client>,
@@ -40,25 +64,35 @@ impl Object {
         options: Option<&Bound<'_, PyDict>>,
         like: Option<&Bound<'_, Object>>,
         fence: Option<(u64, u64)>,
+        oid: Option<u64>,
     ) -> PyResult<Object> {
+        let py = client.py();
         let caller = client.get().get();
-        let mut shared = match like {
-            Some(like) => like.get().shared.clone(),
-            None => caller.object(kind, name.unwrap_or_default()),
+        let mut made = like.map_or_else(Made::default, |like| like.get().made.again(py));
+        let mut shared = match (like, oid) {
+            (Some(like), _) => like.get().shared.clone(),
+            (None, Some(oid)) => caller.object_at(kind, Oid(oid)),
+            (None, None) => caller.object(kind, name.unwrap_or_default()),
         };
         if let Some(durability) = durability {
             shared = shared.durability(durability_of(durability)?);
+            made.durability = Some(durability.to_owned());
         }
         if let Some(exists) = exists {
             shared = shared.exists(exists);
+            made.exists = Some(exists);
         }
         for (name, value) in options.into_iter().flatten() {
             let value = from_python(&value, &client)?;
             shared = shared.option(name.extract::<String>()?, value);
         }
-        if name.is_none() && like.is_none() {
+        if let Some(options) = options.filter(|options| !options.is_empty()) {
+            made.options = Some(options.copy()?.unbind());
+        }
+        made.fence = fence.or(made.fence);
+        if name.is_none() && like.is_none() && oid.is_none() {
             let open = || caller.object_of(&shared.open()?);
-            shared = wait::without_interpreter(client.py(), open)?;
+            shared = wait::without_interpreter(py, open)?;
         }
         if let Some((lock, token)) = fence {
             shared = shared.fenced(Fence {
@@ -69,6 +103,7 @@ impl Object {
         Ok(Object {
             shared,
             client: client.unbind(),
+            made,
         })
     }
 
@@ -134,6 +169,27 @@ impl Object {
         self.client.clone_ref(py)
     }
 
+    /// Its durability, whether it must exist, its creation options and its fence, as given to the proxy.
+    #[getter]
+    fn _made(
+        &self,
+        py: Python<'_>,
+    ) -> (
+        Option<String>,
+        Option<bool>,
+        Option<Py<PyDict>>,
+        Option<(u64, u64)>,
+    ) {
+        let made = self.made.again(py);
+        (made.durability, made.exists, made.options, made.fence)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import(intern!(py, "commonhold.pickling"))?
+            .call_method1(intern!(py, "reduce"), (slf,))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let kind = self.shared.kind();
         let place = self.client.get().get().place();
@@ -161,6 +217,7 @@ impl Object {
         let object = Object {
             shared: shared.map_err(|error| error::raised(py, error))?,
             client: client.clone().unbind(),
+            made: Made::default(),
         };
         client.call_method1(intern!(py, "_shown"), (object,))
     }

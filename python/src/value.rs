@@ -16,9 +16,6 @@ use pyo3::types::{
     PyTuple,
 };
 
-/// Bytes of fewer are copied: that costs less than to keep Python's.
-const BORROWED_FROM: usize = 64 << 10;
-
 /// The value of an object. Subclasses count as what they derive from, unless the client has a codec to keep them whole.
 ///
 /// # Errors
@@ -124,7 +121,7 @@ impl Reader<'_, '_> {
             return Ok(Value::Float(number.value()));
         }
         if let Ok(bytes) = it.cast::<PyBytes>() {
-            return Ok(Value::Bytes(read_bytes(bytes)));
+            return Ok(Value::Bytes(shared_bytes(bytes)?));
         }
         let Some(inner) = depth.checked_sub(1).filter(|inner| *inner > 0) else {
             let message = format!("a value may be nested {DEPTH_MAX} deep, and this is deeper");
@@ -164,6 +161,17 @@ impl Reader<'_, '_> {
     }
 }
 
+/// From this size on bytes are not copied out of their Python object, which costs two allocations.
+const SHARED_BYTES_MIN: usize = 16 << 10;
+
+/// The bytes of an object, which stays around as long as they do if they are many.
+pub(crate) fn shared_bytes(bytes: &Bound<'_, PyBytes>) -> PyResult<Bytes> {
+    if bytes.as_bytes().len() < SHARED_BYTES_MIN {
+        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    Ok(Bytes::from_owner(bytes.extract::<PyBackedBytes>()?))
+}
+
 /// Is it of a type that every client has, and of no subclass?
 fn is_builtin(it: &Bound<'_, PyAny>) -> bool {
     it.is_exact_instance_of::<PyBool>()
@@ -174,14 +182,6 @@ fn is_builtin(it: &Bound<'_, PyAny>) -> bool {
         || it.is_exact_instance_of::<PyDict>()
         || it.is_exact_instance_of::<PySet>()
         || it.is_exact_instance_of::<PyFrozenSet>()
-}
-
-/// Large bytes are not copied: Python keeps them until the call was made.
-fn read_bytes(it: &Bound<'_, PyBytes>) -> Bytes {
-    if it.as_bytes().len() < BORROWED_FROM {
-        return Bytes::copy_from_slice(it.as_bytes());
-    }
-    Bytes::from_owner(PyBackedBytes::from(it.clone()))
 }
 
 fn read_int(number: &Bound<'_, PyInt>) -> PyResult<Value> {

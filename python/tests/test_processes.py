@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 
+from children import fork, wait_for
+
 import commonhold
 
 COUNT = 250
@@ -13,23 +15,6 @@ def count(url, key_file):
         d = ch.dict("hits", durability="memory")
         for _ in range(COUNT):
             d.increment("n")
-
-
-def wait_for(child):
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def fork(act):
-    """Runs something in a child that ends without the parent's cleaning up."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            act()
-            status = 0
-        finally:
-            os._exit(status)
-    return child
 
 
 def test_forked_processes_lose_no_increment(ch):
