@@ -3,7 +3,7 @@
 import threading
 
 from commonhold._native import Object
-from commonhold.errors import Broken
+from commonhold.errors import Broken, LockLost
 from commonhold.locks import until
 
 
@@ -30,8 +30,13 @@ class Semaphore(Object):
         self.acquire()
         return True
 
-    def __exit__(self, *_exception):
-        self.release()
+    def __exit__(self, kind, _error, _traceback):
+        try:
+            self._call("release", 1, own=True)
+        except LockLost:
+            # What went wrong in the block matters more.
+            if kind is None:
+                raise
 
 
 class BoundedSemaphore(Semaphore):

@@ -48,7 +48,7 @@ type Undo = Box<dyn Fn(&Value) -> Option<Call> + Send + Sync>;
 fn undo_of(kind: &str, call: &Call) -> Option<Undo> {
     match (kind, call.method.as_str()) {
         ("lock" | "rlock" | "condition", "acquire")
-        | ("condition", "wait")
+        | ("condition" | "lock" | "rlock", "wait")
         | ("rwlock", "read" | "write") => Some(Box::new(guard::undo)),
         ("semaphore" | "bounded_semaphore", "acquire") => {
             let named = call.named.iter().find(|(name, _)| name == "n");
@@ -58,7 +58,8 @@ fn undo_of(kind: &str, call: &Call) -> Option<Undo> {
                 .cloned()
                 .unwrap_or(Value::Int(1));
             Some(Box::new(move |taken| {
-                (*taken == Value::Bool(true)).then(|| Call::new("release", [n.clone()]))
+                (*taken == Value::Bool(true))
+                    .then(|| Call::new("release", [n.clone()]).with("own", true))
             }))
         }
         _ => None,

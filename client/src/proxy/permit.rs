@@ -81,7 +81,9 @@ impl<C: Caller> Permit<C> {
     }
 
     fn give_back(&self) -> Result<Call> {
-        call("release", [Ok(self.permits.into())])
+        let release = call("release", [Ok(self.permits.into())])?;
+        // They may come back with a lost lease before this arrives, and be others' by then.
+        Ok(release.with("own", true))
     }
 
     fn request(&self, call: Result<Call>) -> Request<()> {

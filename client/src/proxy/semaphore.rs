@@ -102,7 +102,8 @@ impl<C: Caller> Acquire<C> {
         let acquire = call("acquire", [Ok(n.into())]);
         let request = taking.object.request(acquire, self.wait, false, granted);
         let request = request.taken_back_by(move |taken| {
-            (*taken == Value::Bool(true)).then(|| Call::new("release", [n.into()]))
+            (*taken == Value::Bool(true))
+                .then(|| Call::new("release", [n.into()]).with("own", true))
         });
         (client.ask(request), taking)
     }

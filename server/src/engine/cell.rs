@@ -270,6 +270,9 @@ impl State {
     /// Forgets every lent row: the object is gone. Returns the grants that are lost with it.
     #[must_use]
     pub(super) fn release_all(&mut self, oid: Oid) -> Vec<Loss> {
+        // Nothing of it falls due any more: whoever waits for that to be done would wait for ever.
+        self.expires.clear();
+        self.due.clear();
         let mut lost = Vec::new();
         for (key, lease) in std::mem::take(&mut self.lent) {
             lease.give_back(oid, &key);

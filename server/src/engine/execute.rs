@@ -38,6 +38,10 @@ impl Engine {
             self.let_go(state);
             return self.refuse(caller, Engine::gone(cell.oid));
         }
+        if let Some(gone) = self.lost_leader(caller) {
+            self.let_go(state);
+            return self.refuse(caller, Engine::gone(gone));
+        }
         if self.is_dropped(caller) {
             return self.let_go(state);
         }

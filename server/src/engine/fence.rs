@@ -246,6 +246,11 @@ impl Engine {
             self.let_go(state);
             return self.refuse(&caller, Engine::gone(cell.oid));
         }
+        if let Some(gone) = self.lost_leader(&caller) {
+            drop(held);
+            self.let_go(state);
+            return self.refuse(&caller, Engine::gone(gone));
+        }
         if self.is_dropped(&caller) {
             drop(held);
             return self.let_go(state);

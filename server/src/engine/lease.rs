@@ -93,11 +93,11 @@ impl Engine {
             presence.absent_since = None;
             presence.heard = self.clock.monotonic();
             // Not taken: the welcome may be lost on its way.
-            let lease_lost = presence.lease_lost;
+            // A revision of now is above every grant of the lease that has ended, and, as long as no call of the next one
+            // has shown that its client was told, below each of the next.
+            let lease_lost = presence.lease_lost.then(|| self.log.unlogged());
             (session.renew(), lease_lost, presence.losses.all())
         };
-        // A revision of now is above every grant of the lease that has ended.
-        let lease_lost = lease_lost.then(|| self.log.unlogged());
         if session.liveness == Liveness::Heartbeat {
             self.timers.add(
                 self.clock.monotonic() + self.limits.term,

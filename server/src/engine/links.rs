@@ -115,6 +115,14 @@ impl Engine {
         self.execute_on(&lock, &caller, about(condition, call));
     }
 
+    /// The condition that led a call here, if it was deleted. Asked with the lock's cell locked: the delete ends the waits
+    /// of the condition under the same lock after it is gone, so none begins that nobody ends.
+    #[inline]
+    pub(super) fn lost_leader(&self, caller: &Caller) -> Option<Oid> {
+        let condition = caller.led_from?;
+        self.registry.cell(condition).is_none().then_some(condition)
+    }
+
     /// Ends the waits of a condition that shares a lock, before it is deleted.
     pub(super) fn disband(&self, condition: &Cell) {
         let Some(lock) = condition.options.shared_lock() else {

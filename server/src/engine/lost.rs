@@ -99,10 +99,11 @@ impl Engine {
         let mut table = self.losses_table.state.lock();
         let mut rows = Rows::new();
         for loss in &mut state.lost {
-            // Whoever lost everything is told so. A session is forgotten first, and then its rows.
-            if loss.is_logged || loss.lease.has_ended() {
+            // Also of a lease that has ended: what says so in the log comes after this, and a crash may take it back.
+            if loss.is_logged {
                 continue;
             }
+            // A session is forgotten first, and then its rows.
             let Some(session) = self.session(loss.lease.session) else {
                 continue;
             };

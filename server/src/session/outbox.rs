@@ -72,13 +72,12 @@ impl Outbox {
         self.credits = CREDITS;
     }
 
-    /// The calls whose replies have not left.
+    /// The calls whose replies have not left, or not whole.
     pub(super) fn unsent(&self) -> impl Iterator<Item = u64> {
         let held = self.held.iter().map(|(_, outgoing)| outgoing);
-        self.ready
-            .iter()
-            .chain(held)
-            .map(|outgoing| outgoing.sequence)
+        let whole = self.ready.iter().chain(held);
+        let parts = self.parts.iter().map(|parts| parts.sequence);
+        whole.map(|outgoing| outgoing.sequence).chain(parts)
     }
 
     /// The connection is gone: replies on their way are dropped, as who remembers them is asked again.

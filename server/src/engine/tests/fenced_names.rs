@@ -4,7 +4,7 @@ use super::harness::{World, named, opened, plain};
 use super::identity::{delete, server};
 use super::locks::{acquire, code, fence, lock, with};
 use super::peer::Peer;
-use commonhold_proto::{Call, Code, Durability, OpenOptions, Target, Value};
+use commonhold_proto::{Call, Code, Durability, OpenOptions, ServerTime, Target, Value};
 
 const DURABILITIES: [Durability; 3] =
     [Durability::Durable, Durability::Relaxed, Durability::Memory];
@@ -211,4 +211,19 @@ fn a_fenced_call_makes_a_condition_and_is_led_to_its_lock() {
     assert!(!is_there(&world, "news"));
     assert_eq!(next.get(&mut world, &news, "notify"), 0.into());
     assert!(is_there(&world, "news"));
+}
+
+/// A call that waits for what is due to be done must not wait for what is gone.
+#[test]
+fn nothing_of_a_deleted_lock_falls_due() {
+    let mut world = World::new();
+    let mut peer = world.peer("a");
+    let leased = plain("acquire").with("lease", 5);
+    peer.ask(&mut world, &lock(), leased).expect("it is free");
+    let cell = world.cell("gpu");
+    let later = ServerTime(world.engine.clock.now().0 + 60_000_000_000);
+    assert!(cell.state.lock().due(later).is_some());
+    peer.ask(&mut world, &server(), delete("gpu"))
+        .expect("nothing is guarded");
+    assert!(cell.state.lock().due(later).is_none());
 }

@@ -321,6 +321,16 @@ impl Peer {
         }
     }
 
+    /// Takes one frame, if one is ready.
+    #[track_caller]
+    pub(super) fn receive_frame(&mut self, world: &World) -> bool {
+        let lane = Arc::clone(self.lane());
+        let (frame, _) = lane.next_frame(world.engine.gate.durable(), Waker::noop());
+        let Some(frame) = frame else { return false };
+        self.take(frame);
+        true
+    }
+
     #[track_caller]
     fn take(&mut self, frame: wire::ServerFrame) {
         let link = self.link.as_mut().expect("it is connected");

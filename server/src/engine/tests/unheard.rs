@@ -163,3 +163,20 @@ fn after_a_restart_nothing_is_undone() {
     die(&mut world, &getter);
     check_items(&mut world, &mut other, &jobs(), &[]);
 }
+
+/// A large reply travels in parts: as long as one is missing, nobody can have looked at it.
+#[test]
+fn a_reply_that_left_in_part_has_not_left() {
+    let mut world = World::new();
+    let (mut other, mut getter) = (world.peer("other"), world.peer("getter"));
+    let large = Value::Bytes(vec![7; 1 << 20].into());
+    let put = Call::new("put", [large.clone()]);
+    other.ask(&mut world, &jobs(), put).expect("there is room");
+    getter.call(&world, &jobs(), plain("get"));
+    world.settle();
+    assert!(getter.receive_frame(&world), "a part of it came");
+    die(&mut world, &getter);
+    let peek = Call::new("peek", [1.into()]);
+    let left = other.ask(&mut world, &jobs(), peek);
+    assert_eq!(left, Ok(Value::List(vec![large])));
+}

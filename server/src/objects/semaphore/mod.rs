@@ -16,8 +16,8 @@ mod tests;
 
 use super::terms::Terms;
 use super::{
-    Arguments, Decision, Kind, Method, Next, OPERATION_ROWS_MAX, Operation, Options,
-    Parameter, Until,
+    Arguments, Decision, Kind, Method, Next, OPERATION_ROWS_MAX, Operation, Options, Parameter,
+    Until,
 };
 use commonhold_proto::{Call, Code, Refusal, Row, RowKey, Rows, SessionId, Value};
 use rows::permit_value;
@@ -58,7 +58,13 @@ pub(super) const METHODS: &[Method] = &[
     Method::write(
         "release",
         "Gives permits back: the caller's own, else those of others.",
-        &[PERMITS_N],
+        &[
+            PERMITS_N,
+            Parameter::optional(
+                "own",
+                "bool: only the caller's own, and LockLost if they came back before; default False",
+            ),
+        ],
     )
     .shrinking(),
     Method::read("value", "Returns how many permits are free.", &[]),
@@ -115,7 +121,10 @@ impl Semaphore {
             None => true,
             Some(Value::Bool(owned)) => *owned,
             Some(other) => {
-                return Err(bad("owned", format!("must be a bool, not {}", other.repr())));
+                return Err(bad(
+                    "owned",
+                    format!("must be a bool, not {}", other.repr()),
+                ));
             }
         };
         Ok(Semaphore {
@@ -204,16 +213,31 @@ impl Semaphore {
 
     fn release(&self, operation: &Operation, call: &Arguments) -> Result<Decision, Refusal> {
         let n = permits(call)?;
+        if call.bool_or("own", false)? && self.is_owned {
+            let held = self.holders.get(&(operation.session, owner(operation)));
+            return self.give_back(n, held.into_iter().flat_map(|keys| keys.iter().rev()), true);
+        }
         if self.is_bounded && self.value() + i128::from(n) > i128::from(self.initial) {
             return Err(Refusal::new(
                 Code::OutOfBounds,
                 "Semaphore released too many times",
             ));
         }
+        self.give_back(n, self.in_order_of_return(operation), false)
+    }
+
+    /// Gives back so many of the permits in these rows, some of which may come twice. If those are `all` that may be given
+    /// back, there must be enough; else the value rises.
+    fn give_back<'a>(
+        &self,
+        n: i64,
+        keys: impl Iterator<Item = &'a RowKey>,
+        all: bool,
+    ) -> Result<Decision, Refusal> {
         let mut decision = Decision::reply(Value::Null);
         let mut left = n;
         let mut seen = HashSet::new();
-        for key in self.in_order_of_return(operation) {
+        for key in keys {
             if left == 0 {
                 break;
             }
@@ -234,6 +258,11 @@ impl Semaphore {
                 permit.terms.put(key.clone(), value)
             });
             left -= permit.n.min(left);
+        }
+        if left > 0 && all {
+            let message =
+                "the permits came back before, with the client's lease: others may have them";
+            return Err(Refusal::new(Code::LockLost, message));
         }
         if left > 0 {
             decision.rows.push(self.raise(left)?);

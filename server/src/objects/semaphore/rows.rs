@@ -56,7 +56,9 @@ impl Object for Semaphore {
             "value" => {
                 let value = self.value();
                 let value = value.clamp(i64::MIN.into(), i64::MAX.into());
-                Ok(Decision::reply(i64::try_from(value).expect("it is clamped")))
+                Ok(Decision::reply(
+                    i64::try_from(value).expect("it is clamped"),
+                ))
             }
             "late" => Ok(Decision::reply(false)),
             other => Err(Refusal::new(Code::NoMethod, other)),

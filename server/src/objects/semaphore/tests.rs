@@ -15,7 +15,10 @@ fn bounded(permits: i64) -> Bench {
 }
 
 fn unowned(kind: &'static Kind, permits: i64) -> Bench {
-    Bench::new(kind, &[("permits", permits.into()), ("owned", false.into())])
+    Bench::new(
+        kind,
+        &[("permits", permits.into()), ("owned", false.into())],
+    )
 }
 
 fn acquire(n: i64) -> Call {
@@ -84,7 +87,11 @@ fn nobody_overtakes_in_the_line() {
     let second = take(bench, 3, 1).expect("it stands behind the first");
     give(bench, 1, 1);
     assert_eq!(bench.told, [], "one permit is not enough for the first");
-    assert_eq!(bench.ask(acquire(1)), Ok(false.into()), "the first is ahead");
+    assert_eq!(
+        bench.ask(acquire(1)),
+        Ok(false.into()),
+        "the first is ahead"
+    );
     give(bench, 1, 1);
     assert_eq!(bench.told, [(first, Ok(true.into()))]);
     give(bench, 2, 1);
@@ -154,7 +161,13 @@ fn one_client_acquires_and_another_releases_for_ever() {
         give(bench, 2, 1);
     }
     check_value(bench, 1);
-    let (rows, _) = bench.object.rows(None, super::super::RowLimit { rows: 9, bytes: 9_999 });
+    let (rows, _) = bench.object.rows(
+        None,
+        super::super::RowLimit {
+            rows: 9,
+            bytes: 9_999,
+        },
+    );
     assert_eq!(rows, [], "nothing piles up");
 }
 
@@ -347,4 +360,33 @@ proptest! {
             prop_assert_eq!(told, expected);
         }
     }
+}
+
+/// What came back with a lost lease is not given back out of another's hand.
+#[test]
+fn who_gives_back_its_own_takes_nothing_from_others() {
+    for mut bench in [semaphore(3), bounded(3)] {
+        let bench = &mut bench;
+        let own = |n: i64| release(n).with("own", true);
+        take(bench, 1, 2);
+        take(bench, 2, 1);
+        bench.end_lease(1, Lapse::Died);
+        take(bench, 3, 1);
+        check_value(bench, 1);
+        let lost = bench.call(1, true, own(2));
+        let message = "the permits came back before, with the client's lease: others may have them";
+        check_refused(lost, Code::LockLost, message);
+        check_value(bench, 1);
+        // Not even in part.
+        check_refused(bench.call(2, true, own(2)), Code::LockLost, message);
+        check_value(bench, 1);
+        assert_eq!(bench.call(2, true, own(1)), Some(Ok(Value::Null)));
+        check_value(bench, 2);
+    }
+    // Where nobody holds by name, it is a release as any other.
+    let bench = &mut unowned(&super::KIND, 1);
+    take(bench, 1, 1);
+    let own = release(1).with("own", true);
+    assert_eq!(bench.call(2, true, own), Some(Ok(Value::Null)));
+    check_value(bench, 1);
 }
