@@ -1,10 +1,12 @@
 //! The async client.
 
+use crate::blocking::Driver;
 use crate::caller::{Caller, Read, Request, Settling, Work, sealed};
 use crate::drive::drive;
 use crate::error::{Error, Happened, Result};
 use crate::object::Object;
 use crate::options::{Liveness, Options};
+use crate::place::Place;
 use crate::proxy::{self, Barrier, Condition, Counter, Dict, Lock, RwLock, Server};
 use crate::session::Session;
 use crate::shared::SharedLane;
@@ -33,6 +35,8 @@ pub struct Client {
 }
 
 struct Inner {
+    /// In a forked child nobody drives, and a lock may be held for ever: nothing is touched there.
+    pid: u32,
     lane: Arc<SharedLane>,
     session: Arc<Session>,
     closing: AtomicBool,
@@ -66,22 +70,43 @@ impl Client {
         Client::join(Arc::clone(&self.inner.session)).await
     }
 
+    /// A client that somebody else's event loop drives.
+    pub(crate) fn driven(options: &Options) -> Result<(Client, Driver)> {
+        let session = Arc::new(Session::new(options, Liveness::Heartbeat)?);
+        let client = Client::of(session);
+        let inner = &client.inner;
+        let driver = Driver::new(&inner.lane, &inner.session);
+        let driver = driver.map_err(|error| inner.session.unreachable(error))?;
+        Ok((client, driver))
+    }
+
     async fn join(session: Arc<Session>) -> Result<Client> {
         let runtime = Handle::try_current().map_err(|error| {
             Error::Configuration(format!("an async client needs tokio: {error}"))
         })?;
+        let client = Client::of(session);
+        let inner = &client.inner;
+        let (lane, session) = (Arc::clone(&inner.lane), Arc::clone(&inner.session));
+        runtime.spawn(drive(lane, session, TokioNet));
+        client.opened().await?;
+        Ok(client)
+    }
+
+    fn of(session: Arc<Session>) -> Client {
         session.enter();
-        let lane = Arc::new(SharedLane::new(&session.holdings));
-        let client = Client {
+        Client {
             inner: Arc::new(Inner {
-                lane: Arc::clone(&lane),
-                session: Arc::clone(&session),
+                pid: std::process::id(),
+                lane: Arc::new(SharedLane::new(&session.holdings)),
+                session,
                 closing: AtomicBool::new(false),
             }),
-        };
-        runtime.spawn(drive(Arc::clone(&lane), session, TokioNet));
-        poll_fn(|cx| lane.poll_opened(cx)).await?;
-        Ok(client)
+        }
+    }
+
+    /// Waits until the first connection was made, or could not be.
+    pub async fn opened(&self) -> Result<()> {
+        poll_fn(|cx| self.inner.lane.poll_opened(cx)).await
     }
 
     /// The dict of this name. Makes no call.
@@ -133,6 +158,11 @@ impl Client {
         Server::new(self.clone())
     }
 
+    /// Where the server is.
+    pub fn place(&self) -> &Place {
+        &self.inner.session.place
+    }
+
     /// Makes any call. A refusal is inside the reply. A method that waits does so for `timeout`; `None` is for ever.
     pub fn call(&self, target: Target, call: Call, timeout: Option<Duration>) -> Answer<Reply> {
         self.ask(Request::of(target, call, timeout, Ok))
@@ -166,8 +196,12 @@ impl Inner {
         Ok(Stage::Sent(sequence, settling))
     }
 
+    fn is_forked(&self) -> bool {
+        self.pid != std::process::id()
+    }
+
     fn close(&self) {
-        if !self.closing.swap(true, Ordering::AcqRel) {
+        if !self.is_forked() && !self.closing.swap(true, Ordering::AcqRel) {
             let lost = self
                 .session
                 .lost("the client was closed", Happened::Unknown);
@@ -192,7 +226,9 @@ impl sealed::Sealed for Client {
     }
 
     fn let_go(&self) {
-        self.inner.lane.let_go();
+        if !self.inner.is_forked() {
+            self.inner.lane.let_go();
+        }
     }
 }
 
@@ -267,6 +303,9 @@ impl<T> Future for Answer<T> {
 impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
         let inner = &self.client.inner;
+        if matches!(self.stage, Stage::Ended) || inner.is_forked() {
+            return;
+        }
         // What is carried out even if nobody waits is sent now, if it was not.
         if let Stage::Made(Ok(work)) = &self.stage
             && work.is_kept()

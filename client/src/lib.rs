@@ -38,6 +38,7 @@ mod stats;
 mod tending;
 mod tokio_net;
 
+pub use blocking::Driver;
 pub use caller::{Caller, Request};
 pub use client::{Answer, Client};
 pub use commonhold_proto::login::AuthKey;

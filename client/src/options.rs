@@ -1,5 +1,6 @@
 //! How a client connects.
 
+use crate::blocking::Driver;
 use crate::error::Result;
 use crate::{Client, blocking};
 use commonhold_proto::login::AuthKey;
@@ -128,6 +129,18 @@ impl Options {
     /// Connects an async client. Must run within a tokio runtime, which also drives the client.
     pub async fn connect(self) -> Result<Client> {
         Client::with(self).await
+    }
+
+    /// An async client that needs no runtime, and what has to be driven for its calls to come about. It connects when it is
+    /// driven; [`opened`](Client::opened) tells how that went.
+    ///
+    /// The futures of its calls may be polled by any executor, but for those that wait for the loss of a grant: they need
+    /// tokio's time.
+    ///
+    /// # Errors
+    /// Settings that make no sense, and any system but Linux.
+    pub fn connect_driven(self) -> Result<(Client, Driver)> {
+        Client::driven(&self)
     }
 
     /// Connects a blocking client.

@@ -3,6 +3,7 @@
 mod anonymous;
 mod asynchronous;
 mod blocking;
+mod driven;
 mod forks;
 mod guards;
 mod locks;

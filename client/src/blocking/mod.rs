@@ -3,11 +3,15 @@
 //! The calling thread writes its call and reads its reply. When several threads call at one time, one of them carries the
 //! calls of all.
 
+mod driven;
+mod epoll;
 mod net;
 mod reactor;
 mod runner;
 mod socket;
 mod spin;
+
+pub use driven::Driver;
 
 use crate::caller::{Caller, Request, sealed};
 use crate::error::{Error, Happened, Result};

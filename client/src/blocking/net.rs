@@ -25,10 +25,7 @@ impl Net for BlockingNet {
     }
 
     fn sleep(&self, time: Duration) -> Sleep {
-        Sleep {
-            until: Instant::now() + time,
-            reactor: Arc::clone(&self.reactor),
-        }
+        Sleep::new(time, &self.reactor)
     }
 
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -40,6 +37,15 @@ impl Net for BlockingNet {
 pub(super) struct Sleep {
     until: Instant,
     reactor: Arc<Reactor>,
+}
+
+impl Sleep {
+    pub(super) fn new(time: Duration, reactor: &Arc<Reactor>) -> Sleep {
+        Sleep {
+            until: Instant::now() + time,
+            reactor: Arc::clone(reactor),
+        }
+    }
 }
 
 impl Future for Sleep {

@@ -1,11 +1,13 @@
 //! Waiting for one socket and for other threads, with nothing but `poll(2)`.
 
+use super::epoll::Epoll;
 use super::socket::Source;
 use super::spin::{POLICY, Spin};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +19,8 @@ pub(super) struct Reactor {
     wakeup: Arc<Wakeup>,
     waker: Waker,
     slot: Mutex<Slot>,
+    /// What somebody else's event loop watches, if one drives.
+    epoll: Option<Epoll>,
 }
 
 /// What the driver waits for. Only the driving thread touches it; the lock is never contended.
@@ -25,6 +29,59 @@ struct Slot {
     spin: Spin,
     /// When a pause ends. Each poll of the driver says so anew.
     deadline: Option<Instant>,
+}
+
+/// For somebody else's event loop: it waits for the descriptor, and drives by turns.
+impl Reactor {
+    /// One with a descriptor to wait for.
+    pub(super) fn watched() -> io::Result<Reactor> {
+        let mut reactor = Reactor::new()?;
+        reactor.epoll = Some(Epoll::new(&reactor.wakeup.reader)?);
+        reactor.wakeup.asleep.store(true, Ordering::SeqCst);
+        Ok(reactor)
+    }
+
+    /// The descriptor: readable while there is something to do.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.epoll {
+            Some(epoll) => epoll.as_fd(),
+            None => self.wakeup.reader.as_fd(),
+        }
+    }
+
+    /// A turn comes soon: nobody need be woken for it.
+    pub(super) fn attend(&self) {
+        self.wakeup.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// A turn begins: finds out what there is to do.
+    pub(super) fn look(&self) {
+        self.attend();
+        let source = self.slot.lock().source.clone();
+        // What cannot be looked at is found out by reading and writing it.
+        let _ = self.wait_for(source.as_deref(), Some(Duration::ZERO));
+        self.wakeup.woken.store(false, Ordering::SeqCst);
+    }
+
+    /// A turn ends, unless there is something to do again.
+    pub(super) fn rest(&self) -> bool {
+        self.wakeup.asleep.store(true, Ordering::SeqCst);
+        if self.wakeup.woken.swap(false, Ordering::SeqCst) {
+            self.attend();
+            return true;
+        }
+        if let (Some(epoll), Some(source)) = (&self.epoll, &self.slot.lock().source)
+            && source.interest_changed()
+        {
+            epoll.modify(source);
+        }
+        false
+    }
+
+    /// When the next pause ends.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.slot.lock().deadline
+    }
 }
 
 /// Wakes the driving thread out of `poll(2)`.
@@ -67,6 +124,7 @@ impl Reactor {
                 spin: Spin::new(POLICY),
                 deadline: None,
             }),
+            epoll: None,
         })
     }
 
@@ -77,11 +135,17 @@ impl Reactor {
 
     /// The socket to wait for from now on.
     pub(super) fn watch(&self, source: Arc<Source>) {
+        if let Some(epoll) = &self.epoll {
+            epoll.add(&source);
+        }
         self.slot.lock().source = Some(source);
     }
 
     /// The socket is gone, unless another one took its place.
     pub(super) fn unwatch(&self, source: &Arc<Source>) {
+        if let Some(epoll) = &self.epoll {
+            epoll.delete(source);
+        }
         let mut slot = self.slot.lock();
         if slot
             .source

@@ -15,18 +15,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How long one address is tried.
-const CONNECT_FOR: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_FOR: Duration = Duration::from_secs(5);
 
 /// The socket, as far as waiting for it goes.
 pub(super) struct Source {
     io: Io,
     /// There may be something to read: `poll(2)` said so, and no read has found less than it asked for since.
     readable: AtomicBool,
-    /// The last write found no room.
+    /// The last write found no room, or it is not connected yet.
     blocked: AtomicBool,
+    /// Whether an event loop was told that it was blocked.
+    told: AtomicBool,
 }
 
-enum Io {
+pub(super) enum Io {
     Unix(UnixStream),
     Tcp(TcpStream),
 }
@@ -53,15 +55,36 @@ impl Socket {
                 Io::Tcp(stream)
             }
         };
+        Ok(Socket::new(io, false, reactor))
+    }
+
+    /// `blocked` if it is not connected yet.
+    pub(super) fn new(io: Io, blocked: bool, reactor: &Arc<Reactor>) -> Socket {
         let source = Arc::new(Source {
             io,
             readable: AtomicBool::new(false),
-            blocked: AtomicBool::new(false),
+            blocked: AtomicBool::new(blocked),
+            told: AtomicBool::new(blocked),
         });
         reactor.watch(Arc::clone(&source));
-        Ok(Socket {
+        Socket {
             source,
             reactor: Arc::clone(reactor),
+        }
+    }
+
+    /// Ready once it is connected, or cannot be.
+    pub(super) fn poll_connected(&self) -> Poll<io::Result<()>> {
+        if self.source.blocked.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let failed = match &self.source.io {
+            Io::Unix(stream) => stream.take_error(),
+            Io::Tcp(stream) => stream.take_error(),
+        };
+        Poll::Ready(match failed {
+            Ok(Some(error)) | Err(error) => Err(error),
+            Ok(None) => Ok(()),
         })
     }
 }
@@ -85,6 +108,12 @@ impl Source {
         } else {
             PollFlags::IN
         }
+    }
+
+    /// Is there something else to wait for than when this was asked last?
+    pub(super) fn interest_changed(&self) -> bool {
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        self.told.swap(blocked, Ordering::Relaxed) != blocked
     }
 
     /// What the wait found. Errors and the other side's end are found by reading.

@@ -13,12 +13,15 @@ impl<C: Caller> Object<C> {
     /// the reply, unless it is the object itself that is missing.
     ///
     /// # Cancel safety
-    /// Dropped or interrupted, it takes back what it was lent, as the typed proxies do.
+    /// Dropped or interrupted, it takes back what it was lent, as the typed proxies do; what gives something back is carried
+    /// out all the same.
     pub fn reply(&self, call: Call, timeout: Option<Duration>) -> C::Answer<Reply> {
         let undo = undo_of(self.kind(), &call);
+        let gives_back = gives_back(self.kind(), &call);
         let request = self.request(Ok(call), timeout, false, Ok);
         self.client().ask(match undo {
             Some(undo) => request.taken_back_by(undo),
+            None if gives_back => request.kept(),
             None => request,
         })
     }
@@ -64,6 +67,17 @@ fn undo_of(kind: &str, call: &Call) -> Option<Undo> {
         }
         _ => None,
     }
+}
+
+/// Does a method give back what its caller holds?
+fn gives_back(kind: &str, call: &Call) -> bool {
+    matches!(
+        (kind, call.method.as_str()),
+        (
+            "lock" | "rlock" | "condition" | "rwlock" | "semaphore" | "bounded_semaphore",
+            "release"
+        ) | ("queue", "ack" | "nack")
+    )
 }
 
 /// A watch over a grant of a lock: see [`Object::watch`].
