@@ -48,4 +48,51 @@ class Grant:
     @property
     def lost(self) -> bool: ...
 
+class AsyncClient:
+    def __new__(
+        cls,
+        url: str | None = None,
+        *,
+        key_file: str | PathLike[str] | None = None,
+        name: str | None = None,
+        codec: Any = None,
+        heartbeat: bool = True,
+    ) -> Self: ...
+    @property
+    def url(self) -> str: ...
+
+class AsyncObject:
+    def __new__(
+        cls,
+        client: AsyncClient,
+        kind: str,
+        name: str | None,
+        *,
+        durability: Literal["durable", "relaxed", "memory"] | None = None,
+        exists: bool | None = None,
+        options: dict[str, Any] | None = None,
+        like: AsyncObject | None = None,
+        fence: tuple[int, int] | None = None,
+    ) -> Self: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def client(self) -> AsyncClient: ...
+
+@final
+class Call:
+    @property
+    def number(self) -> int: ...
+    def take(self, not_yet: Any) -> Any: ...
+    def abandon(self) -> None: ...
+
+@final
+class Driver:
+    def fileno(self) -> int: ...
+    def attend(self) -> None: ...
+    def drive(self) -> tuple[list[int], float | None, bool]: ...
+    def forget(self) -> None: ...
+
 def command(program: list[str], arguments: list[str]) -> int: ...

@@ -2,8 +2,8 @@
 //!
 //! Nothing is ever decoded by a client that was given no codec, and never by the server.
 
-use crate::client::Client;
 use crate::error;
+use crate::host::Host;
 use crate::value::shared_bytes;
 use commonhold::Value;
 use commonhold_proto::value::Opaque;
@@ -12,12 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 /// The value that the client's codec makes of an object. The client must have one.
-pub(crate) fn dump(client: &Bound<'_, Client>, it: &Bound<'_, PyAny>) -> PyResult<Value> {
+pub(crate) fn dump<'py>(client: &dyn Host<'py>, it: &Bound<'py, PyAny>) -> PyResult<Value> {
     let py = it.py();
-    let Some(codec) = client.get().codec() else {
+    let Some(codec) = client.codec() else {
         return Err(error::general(py, "the client has no codec".to_owned()));
     };
-    let codec = codec.bind(py);
     let bytes = codec.call_method1(intern!(py, "dumps"), (it,))?;
     let bytes = bytes.cast_into::<PyBytes>()?;
     Ok(Value::Opaque(Box::new(Opaque {
@@ -32,12 +31,11 @@ pub(crate) fn dump(client: &Bound<'_, Client>, it: &Bound<'_, PyAny>) -> PyResul
 /// # Errors
 /// `commonhold.Error` if the client was not given that very codec, and whatever the codec raises.
 pub(crate) fn load<'py>(
-    client: &Bound<'py, Client>,
+    py: Python<'py>,
+    client: &dyn Host<'py>,
     opaque: &Opaque,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = client.py();
-    if let Some(codec) = client.get().codec() {
-        let codec = codec.bind(py);
+    if let Some(codec) = client.codec() {
         let name: String = codec.getattr(intern!(py, "name"))?.extract()?;
         if name == opaque.codec {
             let bytes = PyBytes::new(py, &opaque.bytes);

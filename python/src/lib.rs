@@ -1,10 +1,12 @@
-//! `commonhold._native`: the blocking client as Python classes. Names, docstrings and errors belong to the Python package
+//! `commonhold._native`: the blocking and the async client as Python classes. Names, docstrings and errors belong to the Python package
 //! around it.
 
+mod aio;
 mod client;
 mod codec;
 mod command;
 mod error;
+mod host;
 mod object;
 mod value;
 mod wait;
@@ -14,6 +16,8 @@ use pyo3::prelude::*;
 /// The extension module.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::aio::{AsyncClient, AsyncObject, Call, Driver};
     #[pymodule_export]
     use crate::client::Client;
     #[pymodule_export]

@@ -133,7 +133,7 @@ impl Object {
 
     /// Watches over a grant that a lock just gave.
     fn _watch(&self, lock: u64, token: u64) -> Grant {
-        Grant(self.shared.watch(Fence {
+        Grant::new(self.shared.watch(Fence {
             lock: Oid(lock),
             token: Revision(token),
         }))
@@ -153,13 +153,13 @@ impl Object {
 
     /// Its kind.
     #[getter]
-    fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         self.shared.kind()
     }
 
     /// Its name; None if it is anonymous.
     #[getter]
-    fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         Some(self.shared.name()).filter(|name| !name.is_empty())
     }
 
@@ -191,18 +191,7 @@ impl Object {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let kind = self.shared.kind();
-        let place = self.client.get().get().place();
-        Ok(match (self.name(), self.shared.oid()) {
-            (Some(name), _) => {
-                let name = PyString::new(py, name).repr()?;
-                format!("<commonhold {kind} {name} at {place}>")
-            }
-            (None, oid) => format!(
-                "<commonhold anonymous {kind} {} at {place}>",
-                oid.map_or(0, |oid| oid.0)
-            ),
-        })
+        represent(py, "", &self.shared, &self.place())
     }
 }
 
@@ -225,6 +214,11 @@ impl Object {
     /// Where its server is.
     pub(crate) fn place(&self) -> Place {
         self.shared.client().place().clone()
+    }
+
+    /// A reference to it, if a call has told its identity.
+    pub(crate) fn known_reference(&self) -> Option<Value> {
+        self.shared.oid().map(|_| self.shared.reference())
     }
 
     /// A reference to it, which creates it if it is absent.
@@ -265,6 +259,12 @@ impl Object {
 #[pyclass(frozen, module = "commonhold._native")]
 pub(crate) struct Grant(Watch);
 
+impl Grant {
+    pub(crate) fn new(watch: Watch) -> Grant {
+        Grant(watch)
+    }
+}
+
 #[pymethods]
 impl Grant {
     /// Whether the grant was lost, as far as is known now.
@@ -274,7 +274,25 @@ impl Grant {
     }
 }
 
-fn durability_of(name: &str) -> PyResult<Durability> {
+/// What a proxy looks like to people; `how` says of which client it is.
+pub(crate) fn represent<C: commonhold::Caller>(
+    py: Python<'_>,
+    how: &str,
+    shared: &commonhold::Object<C>,
+    place: &Place,
+) -> PyResult<String> {
+    let kind = shared.kind();
+    if !shared.name().is_empty() {
+        let name = PyString::new(py, shared.name()).repr()?;
+        return Ok(format!("<commonhold {how}{kind} {name} at {place}>"));
+    }
+    let oid = shared.oid().map_or(0, |oid| oid.0);
+    Ok(format!(
+        "<commonhold {how}anonymous {kind} {oid} at {place}>"
+    ))
+}
+
+pub(crate) fn durability_of(name: &str) -> PyResult<Durability> {
     Durability::from_name(name).ok_or_else(|| {
         let message = format!(
             "the durability {name:?} is not one of \"durable\", \"relaxed\" and \"memory\""
@@ -284,7 +302,7 @@ fn durability_of(name: &str) -> PyResult<Durability> {
 }
 
 /// A time-out as `threading` takes it.
-fn seconds(timeout: f64) -> PyResult<Duration> {
+pub(crate) fn seconds(timeout: f64) -> PyResult<Duration> {
     if timeout < 0.0 {
         let message = "'timeout' must be a non-negative number";
         return Err(PyValueError::new_err(message));

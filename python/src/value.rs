@@ -1,8 +1,7 @@
 //! Values from and to Python objects.
 
-use crate::client::Client;
 use crate::codec;
-use crate::object::Object;
+use crate::host::Host;
 use bytes::Bytes;
 use commonhold::Value;
 use commonhold_proto::value::{DEPTH_MAX, INT_BYTES_MAX};
@@ -21,7 +20,7 @@ use pyo3::types::{
 /// # Errors
 /// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply or for an int that is too
 /// large, and whatever a codec raises.
-pub(crate) fn from_python(it: &Bound<'_, PyAny>, client: &Bound<'_, Client>) -> PyResult<Value> {
+pub(crate) fn from_python<'py>(it: &Bound<'py, PyAny>, client: &dyn Host<'py>) -> PyResult<Value> {
     Reader { client }.read(it, DEPTH_MAX)
 }
 
@@ -29,7 +28,7 @@ pub(crate) fn from_python(it: &Bound<'_, PyAny>, client: &Bound<'_, Client>) -> 
 pub(crate) fn to_python<'py>(
     py: Python<'py>,
     value: Value,
-    client: &Bound<'py, Client>,
+    client: &dyn Host<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let all = |items: Vec<Value>| -> PyResult<Vec<Bound<'py, PyAny>>> {
         let items = items.into_iter();
@@ -54,19 +53,19 @@ pub(crate) fn to_python<'py>(
             }
             dict.into_any()
         }
-        Value::Opaque(opaque) => codec::load(client, &opaque)?,
-        reference @ Value::Reference(_) => Object::show(client, &reference)?,
+        Value::Opaque(opaque) => codec::load(py, client, &opaque)?,
+        reference @ Value::Reference(_) => client.show(&reference)?,
     })
 }
 
 /// Makes values for a client's calls.
 struct Reader<'a, 'py> {
-    client: &'a Bound<'py, Client>,
+    client: &'a dyn Host<'py>,
 }
 
-impl Reader<'_, '_> {
+impl<'py> Reader<'_, 'py> {
     /// `depth` is how deep the object may be nested.
-    fn read(&self, it: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    fn read(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
         if let Ok(text) = it.cast_exact::<PyString>() {
             return Ok(Value::Text(text.to_str()?.to_owned()));
         }
@@ -76,8 +75,8 @@ impl Reader<'_, '_> {
         if it.is_none() {
             return Ok(Value::Null);
         }
-        if let Ok(object) = it.cast::<Object>() {
-            return self.refer(object);
+        if let Some(reference) = self.client.refer(it)? {
+            return Ok(reference);
         }
         if self.is_for_codec(it)? {
             return codec::dump(self.client, it);
@@ -85,19 +84,9 @@ impl Reader<'_, '_> {
         self.read_any(it, depth)
     }
 
-    /// Another client of the same server may have made the proxy.
-    fn refer(&self, object: &Bound<'_, Object>) -> PyResult<Value> {
-        let (own, other) = (self.client.get().get().place(), object.get().place());
-        if own != &other {
-            let message = format!("an object at {other} cannot be stored at {own}");
-            return Err(PyValueError::new_err(message));
-        }
-        object.get().reference(object.py())
-    }
-
     /// What is to come back as the very type that it is.
-    fn is_for_codec(&self, it: &Bound<'_, PyAny>) -> PyResult<bool> {
-        if self.client.get().codec().is_none() || is_builtin(it) {
+    fn is_for_codec(&self, it: &Bound<'py, PyAny>) -> PyResult<bool> {
+        if self.client.codec().is_none() || is_builtin(it) {
             return Ok(false);
         }
         // The package's own subclasses of builtins stand for what they derive from.
@@ -106,7 +95,7 @@ impl Reader<'_, '_> {
             .hasattr(intern!(it.py(), "_commonhold_plain"))?)
     }
 
-    fn read_any(&self, it: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    fn read_any(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
         if let Ok(text) = it.cast::<PyString>() {
             return Ok(Value::Text(text.to_str()?.to_owned()));
         }
@@ -152,7 +141,7 @@ impl Reader<'_, '_> {
         )))
     }
 
-    fn read_all<'py>(
+    fn read_all(
         &self,
         items: impl Iterator<Item = Bound<'py, PyAny>>,
         depth: usize,

@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 import commonhold
+from commonhold import aio
 
 BINARY = os.environ.get(
     "COMMONHOLD_BIN",
@@ -32,10 +33,10 @@ class Server:
         }
         self.process = None
 
-    def start(self):
+    def start(self, *options):
         reader, writer = os.pipe()
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--listen", self.url, "--ready-fd", str(writer)],
+            [BINARY, "serve", "--listen", self.url, "--ready-fd", str(writer), *options],
             env=self.environment,
             pass_fds=[writer],
             stdout=subprocess.DEVNULL,
@@ -58,6 +59,9 @@ class Server:
 
     def connect(self, **options):
         return commonhold.connect(self.url, **{"key_file": self.key_file, **options})
+
+    async def aio(self, **options):
+        return await aio.connect(self.url, **{"key_file": self.key_file, **options})
 
     def python(self, program, *flags):
         """Runs a Python program that finds the server by its environment; returns what it printed."""

@@ -1,0 +1,170 @@
+"""Lists and arrays."""
+
+import array
+
+from commonhold.aio.object import Fenceable
+from commonhold.errors import Missing
+
+_PAGE = 1000
+
+
+class _Indexed(Fenceable):
+    """What is reached by index or slice: `await l[0]`, `await l.set(slice(0, 2), [1, 2])`."""
+
+    __slots__ = ()
+
+    async def __getitem__(self, index):
+        """The value at an index; a slice gives a copy."""
+        if isinstance(index, slice):
+            return await self._call("get_slice", index.start, index.stop, index.step)
+        return await self._at("get", index)
+
+    async def set(self, index, value):
+        """Sets the value at an index, or the values of a slice."""
+        if isinstance(index, slice):
+            values = await _values(value)
+            await self._call("set_slice", values, index.start, index.stop, index.step)
+        else:
+            await self._at("set", index, value)
+
+    async def len(self):
+        """How many values there are."""
+        return await self._call("len")
+
+    async def contains(self, value):
+        """Tells whether a value equals this one."""
+        return await self._call("contains", value)
+
+    async def index(self, value, start=0, stop=None):
+        """The index of the first value that equals this one; ValueError if there is none."""
+        try:
+            return await self._call("index", value, start, stop)
+        except Missing as missing:
+            raise ValueError(str(missing)) from None
+
+    async def count(self, value):
+        """How many values equal this one."""
+        return await self._call("count", value)
+
+    async def _at(self, method, *arguments):
+        try:
+            return await self._call(method, *arguments)
+        except Missing as missing:
+            raise IndexError(str(missing)) from None
+
+
+class List(_Indexed):
+    """A list that processes share. `async for` fetches pages and goes on while others write."""
+
+    __slots__ = ()
+
+    async def get(self, index):
+        """The value at an index, as `await l[index]`."""
+        return await self[index]
+
+    async def delete(self, index):
+        """Deletes the value at an index, or the values of a slice."""
+        if isinstance(index, slice):
+            await self._call("delete_slice", index.start, index.stop, index.step)
+        else:
+            await self._at("delete", index)
+
+    async def append(self, value):
+        """Adds a value at the end."""
+        await self._call("append", value)
+
+    async def extend(self, values):
+        """Adds values at the end, all at once."""
+        await self._call("extend", await _values(values))
+
+    async def insert(self, index, value):
+        """Adds a value before an index."""
+        await self._call("insert", index, value)
+
+    async def pop(self, index=-1):
+        """Deletes the value at an index and returns it."""
+        return await self._at("pop", index)
+
+    async def remove(self, value):
+        """Deletes the first value that equals this one."""
+        try:
+            await self._call("remove", value)
+        except Missing as missing:
+            raise ValueError(str(missing)) from None
+
+    async def reverse(self):
+        """Reverses the order."""
+        await self._call("reverse")
+
+    async def sort(self, *, reverse=False):
+        """Sorts. A key function would have to run in the server: sort a copy by it, and store that as the whole slice."""
+        await self._call("sort", reverse)
+
+    async def clear(self):
+        """Deletes all values."""
+        await self._call("clear")
+
+    async def copy(self):
+        """All of it as a list, as it is at one time."""
+        return await self._call("copy")
+
+    async def __aiter__(self):
+        cursor = None
+        while True:
+            cursor, values = await self._call("scan", cursor, _PAGE)
+            for value in values:
+                yield value
+            if cursor is None:
+                return
+
+
+class Array(_Indexed):
+    """Numbers of one type that processes share, as `array.array`."""
+
+    __slots__ = ("_type",)
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._type = None
+
+    async def typecode(self):
+        """The type of the elements, as of `array.array`."""
+        if self._type is None:
+            self._type = await self._call("typecode")
+        return self._type
+
+    async def __getitem__(self, index):
+        """The element at an index; a slice gives an `array.array`."""
+        found = await super().__getitem__(index)
+        return await self._array(found) if isinstance(index, slice) else found
+
+    async def get(self, index):
+        """The element at an index, as `await a[index]`."""
+        return await self[index]
+
+    async def increment(self, index, by=1, *, min=None, max=None, clamp=False):
+        """Adds to the element at an index and returns the new one, in one step that no other client comes between."""
+        return await self._at("increment", index, by, min, max, clamp)
+
+    async def compare_and_set(self, index, expected, value):
+        """Replaces the element at an index if it equals the expected one; returns whether it did."""
+        return await self._at("compare_and_set", index, expected, value)
+
+    async def copy(self):
+        """All of it as an `array.array`, as it is at one time."""
+        return await self._array(await self._call("copy"))
+
+    async def tolist(self):
+        """All of it as a list, as it is at one time."""
+        return await self._call("copy")
+
+    async def __aiter__(self):
+        for element in await self._call("copy"):
+            yield element
+
+    async def _array(self, values):
+        return array.array(await self.typecode(), values)
+
+
+async def _values(values):
+    return await values.copy() if isinstance(values, List) else list(values)
