@@ -16,8 +16,8 @@ use super::timer::Due;
 use crate::objects::{Arguments, Options};
 use crate::session::{Lane, Session};
 use commonhold_proto::{
-    Code, Durability, Oid, Outcome, OutcomeState, Refusal, Reply, Revision, Row, RowKey, Rows,
-    SessionId, Value,
+    Code, Durability, Oid, Outcome, OutcomeState, Reference, Refusal, Reply, Revision, Row, RowKey,
+    Rows, SessionId, Value,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +51,16 @@ pub(super) fn holding_of(key: &RowKey) -> Option<(SessionId, Oid)> {
     let (session, oid) = key.0.split_at_checked(8)?;
     let number = |bytes: &[u8]| key_number(&RowKey::from(bytes.to_vec()));
     Some((SessionId(number(session)?), Oid(number(oid)?)))
+}
+
+fn oid_of(value: &Value) -> Option<Oid> {
+    let number = value.as_int().and_then(|int| u64::try_from(int).ok());
+    number.map(Oid)
+}
+
+fn oids_of(call: &Arguments) -> Result<Vec<Oid>, Refusal> {
+    let oids: Option<Vec<Oid>> = call.items("oids")?.iter().map(oid_of).collect();
+    oids.ok_or_else(|| call.bad("oids", "must be a list of oids"))
 }
 
 impl Engine {
@@ -241,14 +251,12 @@ impl Engine {
                 "drop: a call without a session holds nothing; what it got is kept for 60 s";
             return Err(Refusal::new(Code::BadArguments, message));
         };
-        let number = |value: &Value| value.as_int().and_then(|int| u64::try_from(int).ok());
-        let oids = call.items("oids")?.iter().map(number);
-        let oids: Option<Vec<u64>> = oids.collect();
-        let oids = oids.ok_or_else(|| call.bad("oids", "must be a list of oids"))?;
+        let oids = oids_of(call)?;
         let replies = match call.get("replies") {
             None | Some(Value::Null) => &[],
             Some(_) => call.items("replies")?,
         };
+        let number = |value| Some(oid_of(value)?.0);
         let replies = replies.iter().map(|reply| match reply {
             Value::Tuple(pair) | Value::List(pair) => match &pair[..] {
                 [lane, sequence] => Some((u32::try_from(number(lane)?).ok()?, number(sequence)?)),
@@ -265,11 +273,7 @@ impl Engine {
                 gone.extend(held.acknowledge(commonhold_proto::LaneId(lane), sequence, sequence));
             }
             let before = gone.len();
-            gone.extend(
-                oids.into_iter()
-                    .map(Oid)
-                    .filter(|oid| held.drop_object(*oid)),
-            );
+            gone.extend(oids.into_iter().filter(|oid| held.drop_object(*oid)));
             let dropped = Value::from(gone.len() - before);
             let gate = self.conclude_drop(lane, caller, &gone, dropped.clone());
             (dropped, gate)
@@ -328,23 +332,52 @@ impl Engine {
         self.change_holdings(Rows::from_iter([Row::DeletePrefix { prefix }]), None);
     }
 
-    /// Keeps an object for a while, although nobody may hold it.
+    /// Keeps objects for a while, although nobody may hold them.
     pub(super) fn pin(&self, call: &Arguments) -> Result<Value, Refusal> {
-        let oid = match call.value("oid")?.as_int().map(u64::try_from) {
-            Some(Ok(oid)) => Oid(oid),
-            _ => return Err(call.bad("oid", "must be the number of an object")),
-        };
         let most = i64::try_from(PIN_MAX.as_secs()).unwrap_or(i64::MAX);
         let default = i64::try_from(PIN.as_secs()).unwrap_or(most);
         let seconds = call.int_or("seconds", default)?;
         if !(1..=most).contains(&seconds) {
             return Err(call.bad("seconds", &format!("must be 1 to {most}")));
         }
-        let cell = self.registry.cell(oid).ok_or_else(|| Engine::gone(oid))?;
-        if !self.pin_cell(&cell, Duration::from_secs(seconds.unsigned_abs())) {
-            return Err(Engine::gone(oid));
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        let pinned = |oid| {
+            let cell = self.registry.cell(oid);
+            cell.is_some_and(|cell| self.pin_cell(&cell, by))
+        };
+        match call.value("oid")? {
+            Value::List(oids) => {
+                let oids: Option<Vec<Oid>> = oids.iter().map(oid_of).collect();
+                let oids = oids.ok_or_else(|| call.bad("oid", "must be a list of numbers"))?;
+                oids.into_iter().for_each(|oid| _ = pinned(oid));
+            }
+            one => {
+                let oid = oid_of(one)
+                    .ok_or_else(|| call.bad("oid", "must be the number of an object"))?;
+                if !pinned(oid) {
+                    return Err(Engine::gone(oid));
+                }
+            }
         }
         Ok(Value::Null)
+    }
+
+    /// References to anonymous objects that somebody told the numbers of: the reply holds them for whoever gets it.
+    pub(super) fn references_to(&self, call: &Arguments) -> Result<(Value, Revision), Refusal> {
+        let mut gate = self.registry.gate();
+        let mut refer = |oid| {
+            let cell = self.registry.cell(oid).filter(|cell| cell.is_anonymous())?;
+            gate = gate.max(cell.state.lock().gate);
+            let reference = Reference {
+                kind: cell.kind.name.to_owned(),
+                name: String::new(),
+                oid,
+            };
+            Some(Value::Reference(reference.into()))
+        };
+        let oids = oids_of(call)?.into_iter();
+        let found = oids.map(|oid| refer(oid).unwrap_or(Value::Null)).collect();
+        Ok((Value::List(found), gate))
     }
 
     pub(super) fn pin_cell(&self, cell: &Cell, by: Duration) -> bool {

@@ -49,6 +49,8 @@ pub(super) struct References {
     pub(super) anonymous: AtomicUsize,
     /// How many of them are held by rows alone.
     pub(super) contained: AtomicUsize,
+    /// How many of them sessions hold.
+    pub(super) held: AtomicUsize,
     /// Which objects have rows with references.
     pub(super) containers: Mutex<HashSet<Oid>>,
     /// Each was referred to by a row that is not there any more, and the log knows.
@@ -98,9 +100,10 @@ impl References {
             }
             return !takes;
         }
-        let before = counts.is_contained();
+        let (contained, held) = (counts.is_contained(), counts.sessions > 0);
         act(&mut counts);
-        self.count(before, counts.is_contained());
+        count(&self.contained, contained, counts.is_contained());
+        count(&self.held, held, counts.sessions > 0);
         if takes {
             // Under the counts' lock: a tracer that saw the object unheld finds the mark.
             self.mark(cell.oid);
@@ -116,14 +119,6 @@ impl References {
     fn orphan(&self, oid: Oid) {
         self.orphans.lock().push(oid);
         self.any.store(true, Ordering::Release);
-    }
-
-    fn count(&self, before: bool, after: bool) {
-        match (before, after) {
-            (false, true) => self.contained.fetch_add(1, Ordering::Relaxed),
-            (true, false) => self.contained.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
-        };
     }
 
     /// Is the object held by rows alone?
@@ -150,7 +145,7 @@ impl References {
         let mut counts = cell.counts.lock();
         let dooms = counts.is_contained();
         counts.freed |= dooms;
-        self.count(dooms, false);
+        count(&self.contained, dooms, false);
         dooms
     }
 
@@ -158,7 +153,7 @@ impl References {
     pub(super) fn spare(&self, cell: &Cell) {
         let mut counts = cell.counts.lock();
         counts.freed = false;
-        self.count(false, counts.is_contained());
+        count(&self.contained, false, counts.is_contained());
         if counts.is_unheld() {
             self.orphan(cell.oid);
         }
@@ -246,6 +241,15 @@ impl References {
         let unmarked = candidates.iter().filter(|oid| !marks.live.contains(oid));
         unmarked.copied().collect()
     }
+}
+
+/// Something about one object changed: counts the objects of which it is true.
+fn count(objects: &AtomicUsize, before: bool, after: bool) {
+    match (before, after) {
+        (false, true) => objects.fetch_add(1, Ordering::Relaxed),
+        (true, false) => objects.fetch_sub(1, Ordering::Relaxed),
+        _ => 0,
+    };
 }
 
 /// Holds objects for as long as a step or a waiting call needs them.

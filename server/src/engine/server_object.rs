@@ -92,11 +92,20 @@ pub(super) static KIND: Kind = Kind {
         .shrinking(),
         Method::write(
             "pin",
-            "Keeps an anonymous object for a while, although nothing may refer to it.",
+            "Keeps anonymous objects for a while, although nothing may refer to them.",
             &[
-                Parameter::required("oid", "the object's number"),
+                Parameter::required(
+                    "oid",
+                    "the object's number, or a list of numbers, of which those of objects that are gone are passed over",
+                ),
                 Parameter::optional("seconds", "for so long; 60 by default, 3,600 at most"),
             ],
+        ),
+        Method::read(
+            "hold",
+            "Returns a list of references to anonymous objects, None in place of those that are gone: the caller's session \
+             holds them from now on.",
+            &[Parameter::required("oids", "list of the objects' numbers")],
         ),
         Method::write(
             "collect",
@@ -182,6 +191,7 @@ impl Engine {
             }
             "drop" => Ok(self.drop_references(caller, call)?),
             "pin" => Ok((self.pin(call)?, Revision(0))),
+            "hold" => Ok(self.references_to(call)?),
             "collect" => Ok((self.collect().into(), Revision(0))),
             "status" => Ok((self.status(), Revision(0))),
             _ => Ok((Value::Null, Revision(0))),
@@ -316,6 +326,10 @@ impl Engine {
             (
                 "anonymous".into(),
                 self.references.anonymous.load(Ordering::Relaxed).into(),
+            ),
+            (
+                "held".into(),
+                self.references.held.load(Ordering::Relaxed).into(),
             ),
             ("sessions".into(), self.sessions.len().into()),
             ("revision".into(), number(self.log.newest().0)),

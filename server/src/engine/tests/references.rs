@@ -380,6 +380,29 @@ fn a_pin_bridges_a_proxy_in_flight() {
 }
 
 #[test]
+fn a_session_that_was_told_numbers_holds_what_is_there_of_them() {
+    let mut world = World::new();
+    let (mut a, mut b) = (world.peer("a"), world.peer("b"));
+    let oid = make(&mut world, &mut a, "memory");
+    let gone = make(&mut world, &mut a, "memory");
+    let_go(&mut world, &mut a, gone).expect("held");
+    let oids = || Value::List(vec![gone.0.into(), oid.0.into()]);
+    let pin = Call::new("pin", [oids(), 60.into()]);
+    a.ask(&mut world, &server(), pin).expect("one is there");
+    let_go(&mut world, &mut a, oid).expect("held");
+    let held = b.ask(&mut world, &server(), Call::new("hold", [oids()]));
+    let Ok(Value::List(held)) = held else {
+        panic!("{held:?}");
+    };
+    assert_eq!((&held[0], pointed(&held[1])), (&Value::Null, oid));
+    world.advance(Duration::from_secs(61));
+    assert!(exists(&world, oid), "the pin is over, the session holds it");
+    let_go(&mut world, &mut b, oid).expect("held");
+    assert!(!exists(&world, oid));
+    check(&world);
+}
+
+#[test]
 fn what_a_call_without_a_session_makes_or_gets_is_pinned() {
     let mut world = World::new();
     let ask = |world: &mut World, target: Target, call: Call| {
