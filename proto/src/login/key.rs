@@ -3,11 +3,14 @@
 use super::random;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Stands before a generated key.
 const MARK: &str = "chk1_";
+/// Stands before what is digested because its length is none of a key.
+const AUTHKEY_LABEL: &[u8] = b"commonhold.v1 authkey";
 /// Random bytes behind the mark.
 const RANDOM_BYTES: usize = 32;
 
@@ -59,6 +62,23 @@ impl AuthKey {
     /// bytes of `os.urandom`. Never use it for what a person may have chosen. Server and client must agree.
     pub fn assume_random(bytes: impl AsRef<[u8]>) -> Result<AuthKey, KeyError> {
         Self::checked(bytes.as_ref(), true)
+    }
+
+    /// The key of an `authkey` of Python's multiprocessing, of any length.
+    ///
+    /// A process's own is 32 bytes of `os.urandom`, which have no reason to be text: 32 bytes that are none count as
+    /// random, so that whoever knows them logs in within microseconds. All else counts as chosen.
+    pub fn of_multiprocessing(bytes: impl AsRef<[u8]>) -> AuthKey {
+        let bytes = bytes.as_ref();
+        let random = bytes.len() == RANDOM_BYTES && std::str::from_utf8(bytes).is_err();
+        Self::checked(bytes, random || has_generated_form(bytes)).unwrap_or_else(|_| {
+            // Empty or very long: its digest stands for it.
+            let digest = Sha256::new_with_prefix(AUTHKEY_LABEL).chain_update(bytes);
+            AuthKey {
+                bytes: digest.finalize().to_vec(),
+                random: false,
+            }
+        })
     }
 
     fn checked(bytes: &[u8], random: bool) -> Result<AuthKey, KeyError> {
@@ -142,6 +162,25 @@ mod tests {
         assert!(AuthKey::new([7; KEY_BYTES_MAX]).is_ok());
         let long = AuthKey::new([7; KEY_BYTES_MAX + 1]);
         assert_eq!(long.err(), Some(KeyError::TooLong));
+    }
+
+    #[test]
+    fn an_authkey_of_any_length_is_a_key() {
+        let random: Vec<u8> = (0..32).map(|byte| 0xff - byte).collect();
+        assert!(AuthKey::of_multiprocessing(&random).is_random());
+        for chosen in ["", "secret", "thirty-two letters, all of which", "x"] {
+            let key = AuthKey::of_multiprocessing(chosen);
+            assert!(!key.is_random(), "{chosen:?}");
+            assert!(chosen.is_empty() || key.expose() == chosen.as_bytes());
+        }
+        assert!(!AuthKey::of_multiprocessing(&random[1..]).is_random());
+        let long = |last: u8| {
+            let bytes = [vec![7; KEY_BYTES_MAX], vec![last]].concat();
+            AuthKey::of_multiprocessing(bytes).expose().to_vec()
+        };
+        assert_ne!(long(1), long(2));
+        assert_ne!(long(1), AuthKey::of_multiprocessing("").expose());
+        assert_eq!(long(1).len(), 32);
     }
 
     #[test]
