@@ -10,6 +10,8 @@ class Client:
         key_file: str | PathLike[str] | None = None,
         name: str | None = None,
         codec: Any = None,
+        authkey: bytes | None = None,
+        patience: tuple[float, float] | None = None,
     ) -> Self: ...
     @property
     def url(self) -> str: ...
@@ -96,3 +98,18 @@ class Driver:
     def forget(self) -> None: ...
 
 def command(program: list[str], arguments: list[str]) -> int: ...
+
+@final
+class Server:
+    def __new__(
+        cls,
+        listen: list[str | tuple[str, int]],
+        authkey: bytes,
+        *,
+        data: str | PathLike[str] | None = None,
+        cores: int = 1,
+    ) -> Self: ...
+    @property
+    def listen(self) -> list[PathLike[str] | tuple[str, int]]: ...
+    def failure(self) -> str | None: ...
+    def stop(self) -> bool: ...

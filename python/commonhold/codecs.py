@@ -1,6 +1,38 @@
-"""Codecs: what makes bytes of objects that are no values, for clients that ask for it."""
+"""Codecs: what makes bytes of objects that are no values, for clients that ask for it.
 
+A codec has a `name`, and `dumps(value)`, which returns bytes and a list of the shared objects that they mention. The server
+keeps those as long as the bytes; `loads(data, objects)` is given them again, in the same order.
+"""
+
+import io
 import pickle
+
+from commonhold._native import AsyncObject, Object
+
+
+class _Pickler(pickle.Pickler):
+    """Notes the proxies that it meets."""
+
+    def __init__(self, file):
+        super().__init__(file, protocol=5)
+        self.objects = []
+
+    def persistent_id(self, value):
+        if not isinstance(value, (Object, AsyncObject)):
+            return None
+        self.objects.append(value)
+        return len(self.objects) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    """Puts proxies in their places."""
+
+    def __init__(self, file, objects):
+        super().__init__(file)
+        self._objects = objects
+
+    def persistent_load(self, index):
+        return self._objects[index]
 
 
 class Pickle:
@@ -9,17 +41,20 @@ class Pickle:
     name = "pickle"
 
     def dumps(self, value):
-        return pickle.dumps(value, protocol=5)
+        file = io.BytesIO()
+        pickler = _Pickler(file)
+        pickler.dump(value)
+        return file.getvalue(), pickler.objects
 
-    def loads(self, data):
-        return pickle.loads(data)
+    def loads(self, data, objects):
+        return _Unpickler(io.BytesIO(data), objects).load()
 
 
 _BY_NAME = {Pickle.name: Pickle}
 
 
 def codec_of(codec):
-    """The codec of a name, or the object itself: it needs a `name`, `dumps` and `loads`."""
+    """The codec of a name, or the object itself: see this module."""
     if codec is None or not isinstance(codec, str):
         return codec
     try:

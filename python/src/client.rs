@@ -1,7 +1,9 @@
 //! `Client`.
 
+use crate::object::seconds;
 use crate::wait;
-use commonhold::{Options, blocking};
+use commonhold::{AuthKey, Error, Options, blocking};
+use commonhold_proto::login::LoginError;
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -31,13 +33,17 @@ impl Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None))]
+    /// authkey: the key itself, as multiprocessing has it, in place of a file.
+    /// patience: how many seconds a server that is not there is waited for at first, and how many later.
+    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None, authkey=None, patience=None))]
     fn new(
         py: Python<'_>,
         url: Option<String>,
         key_file: Option<PathBuf>,
         name: Option<String>,
         codec: Option<Py<PyAny>>,
+        authkey: Option<&[u8]>,
+        patience: Option<(f64, f64)>,
     ) -> PyResult<Client> {
         let mut options = Options::new().interrupt(wait::interrupted);
         if let Some(url) = url {
@@ -49,7 +55,29 @@ impl Client {
         if let Some(name) = name {
             options = options.name(name);
         }
-        let client = wait::without_interpreter(py, || options.connect_blocking())?;
+        if let Some(authkey) = authkey {
+            options = options.key(AuthKey::of_multiprocessing(authkey));
+        }
+        if let Some((first, later)) = patience {
+            options = options
+                .connect_for(seconds(first)?)
+                .reconnect_for(seconds(later)?);
+        }
+        let by_bytes = authkey.is_some();
+        let client = wait::without_interpreter(py, || {
+            options.connect_blocking().map_err(|error| match error {
+                // Both sides tell by the bytes what an authkey is: where they disagree, these differ.
+                Error::Incompatible { place, reason }
+                    if by_bytes && reason == LoginError::WeakMechanism.to_string() =>
+                {
+                    Error::Authentication {
+                        place,
+                        key: "given".to_owned(),
+                    }
+                }
+                error => error,
+            })
+        })?;
         Ok(Client {
             client: Some(client),
             codec,

@@ -1,15 +1,18 @@
 //! What only a codec understands: a Python object that the caller chose, with a `name`, `dumps` and `loads`.
 //!
-//! Nothing is ever decoded by a client that was given no codec, and never by the server.
+//! `dumps(value)` returns bytes, and a list of the shared objects that they mention. The server keeps those as long as the
+//! bytes, and `loads(bytes, objects)` is given proxies of them, in the same order. Nothing is ever decoded by a client that
+//! was given no codec, and never by the server.
 
 use crate::error;
 use crate::host::Host;
 use crate::value::shared_bytes;
 use commonhold::Value;
 use commonhold_proto::value::Opaque;
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 
 /// The value that the client's codec makes of an object. The client must have one.
 pub(crate) fn dump<'py>(client: &dyn Host<'py>, it: &Bound<'py, PyAny>) -> PyResult<Value> {
@@ -17,12 +20,22 @@ pub(crate) fn dump<'py>(client: &dyn Host<'py>, it: &Bound<'py, PyAny>) -> PyRes
     let Some(codec) = client.codec() else {
         return Err(error::general(py, "the client has no codec".to_owned()));
     };
-    let bytes = codec.call_method1(intern!(py, "dumps"), (it,))?;
-    let bytes = bytes.cast_into::<PyBytes>()?;
+    let dumped = codec.call_method1(intern!(py, "dumps"), (it,))?;
+    let (bytes, objects): (Bound<'_, PyBytes>, Bound<'_, PyList>) = dumped.extract()?;
+    let mut references = Vec::with_capacity(objects.len());
+    for object in &objects {
+        match client.refer(&object)? {
+            Some(Value::Reference(reference)) => references.push(*reference),
+            _ => {
+                let message = "a codec names as a shared object what is none";
+                return Err(PyValueError::new_err(message));
+            }
+        }
+    }
     Ok(Value::Opaque(Box::new(Opaque {
         codec: codec.getattr(intern!(py, "name"))?.extract()?,
         bytes: shared_bytes(&bytes)?,
-        references: Vec::new(),
+        references,
     })))
 }
 
@@ -33,18 +46,23 @@ pub(crate) fn dump<'py>(client: &dyn Host<'py>, it: &Bound<'py, PyAny>) -> PyRes
 pub(crate) fn load<'py>(
     py: Python<'py>,
     client: &dyn Host<'py>,
-    opaque: &Opaque,
+    opaque: Opaque,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Some(codec) = client.codec() {
         let name: String = codec.getattr(intern!(py, "name"))?.extract()?;
         if name == opaque.codec {
             let bytes = PyBytes::new(py, &opaque.bytes);
-            return codec.call_method1(intern!(py, "loads"), (bytes,));
+            let objects = PyList::empty(py);
+            for reference in opaque.references {
+                objects.append(client.show(&Value::Reference(Box::new(reference)))?)?;
+            }
+            return codec.call_method1(intern!(py, "loads"), (bytes, objects));
         }
     }
-    let name = &opaque.codec;
     let message = format!(
-        "the value was made by the codec {name:?}, which this client was not given: see connect(codec=...)"
+        "the value was made by the codec {:?}, which this client was not given: see connect(codec=...)",
+        opaque.codec
     );
+    client.forget(&Value::Opaque(Box::new(opaque)));
     Err(error::general(py, message))
 }

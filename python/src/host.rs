@@ -20,6 +20,9 @@ pub(crate) trait Host<'py> {
 
     /// The proxy of what a reference points to, of the class that the package has for its kind.
     fn show(&self, reference: &Value) -> PyResult<Bound<'py, PyAny>>;
+
+    /// Gives up the references in a value that is not shown.
+    fn forget(&self, value: &Value);
 }
 
 impl<'py> Host<'py> for Bound<'py, Client> {
@@ -41,6 +44,10 @@ impl<'py> Host<'py> for Bound<'py, Client> {
 
     fn show(&self, reference: &Value) -> PyResult<Bound<'py, PyAny>> {
         Object::show(self, reference)
+    }
+
+    fn forget(&self, value: &Value) {
+        self.get().get().forget(value);
     }
 }
 

@@ -1,4 +1,5 @@
-//! `commonhold._native`: the blocking and the async client as Python classes. Names, docstrings and errors belong to the Python package
+//! `commonhold._native`: the blocking and the async client, and the server, as Python classes. Names, docstrings and errors
+//! belong to the Python package
 //! around it.
 
 mod aio;
@@ -8,6 +9,7 @@ mod command;
 mod error;
 mod host;
 mod object;
+mod server;
 mod value;
 mod wait;
 
@@ -24,4 +26,6 @@ mod _native {
     use crate::command::command;
     #[pymodule_export]
     use crate::object::{Grant, Object};
+    #[pymodule_export]
+    use crate::server::Server;
 }

@@ -19,9 +19,20 @@ use pyo3::types::{
 ///
 /// # Errors
 /// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply or for an int that is too
-/// large, and whatever a codec raises.
+/// large, unless a codec takes it, and whatever a codec raises.
 pub(crate) fn from_python<'py>(it: &Bound<'py, PyAny>, client: &dyn Host<'py>) -> PyResult<Value> {
-    Reader { client }.read(it, DEPTH_MAX)
+    let read = Reader { client }.read(it, DEPTH_MAX);
+    match read {
+        // A list that holds itself, text with half of a surrogate pair: a builtin that is no value goes to the codec whole.
+        Err(error)
+            if error.is_instance_of::<PyValueError>(it.py())
+                && client.codec().is_some()
+                && is_of_builtin(it) =>
+        {
+            codec::dump(client, it)
+        }
+        read => read,
+    }
 }
 
 /// The object of a value.
@@ -53,7 +64,7 @@ pub(crate) fn to_python<'py>(
             }
             dict.into_any()
         }
-        Value::Opaque(opaque) => codec::load(py, client, &opaque)?,
+        Value::Opaque(opaque) => codec::load(py, client, *opaque)?,
         reference @ Value::Reference(_) => client.show(&reference)?,
     })
 }
@@ -79,9 +90,26 @@ impl<'py> Reader<'_, 'py> {
             return Ok(reference);
         }
         if self.is_for_codec(it)? {
-            return codec::dump(self.client, it);
+            return match self.stands_for(it)? {
+                Some(reference) => Ok(reference),
+                None => codec::dump(self.client, it),
+            };
         }
         self.read_any(it, depth)
+    }
+
+    /// A reference to the shared object of this server that it is a proxy of, where the class of the proxy is not the
+    /// package's own.
+    fn stands_for(&self, it: &Bound<'py, PyAny>) -> PyResult<Option<Value>> {
+        let name = intern!(it.py(), "_commonhold_object");
+        if !it.get_type().hasattr(name)? {
+            return Ok(None);
+        }
+        match self.client.refer(&it.getattr(name)?) {
+            // Of another server.
+            Err(error) if error.is_instance_of::<PyValueError>(it.py()) => Ok(None),
+            referred => referred,
+        }
     }
 
     /// What is to come back as the very type that it is.
@@ -159,6 +187,11 @@ pub(crate) fn shared_bytes(bytes: &Bound<'_, PyBytes>) -> PyResult<Bytes> {
         return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
     }
     Ok(Bytes::from_owner(bytes.extract::<PyBackedBytes>()?))
+}
+
+/// Is it of a type that every client has, even of the three that are looked at first?
+fn is_of_builtin(it: &Bound<'_, PyAny>) -> bool {
+    is_builtin(it) || it.is_exact_instance_of::<PyString>() || it.is_exact_instance_of::<PyInt>()
 }
 
 /// Is it of a type that every client has, and of no subclass?

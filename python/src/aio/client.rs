@@ -138,4 +138,8 @@ impl<'py> Host<'py> for Bound<'py, AsyncClient> {
         let object = AsyncObject::of_reference(self, reference)?;
         self.call_method1(intern!(self.py(), "_shown"), (object,))
     }
+
+    fn forget(&self, value: &Value) {
+        self.get().get().forget(value);
+    }
 }

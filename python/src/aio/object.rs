@@ -259,4 +259,8 @@ impl<'py> Host<'py> for Caller<'_, 'py> {
     fn show(&self, reference: &Value) -> PyResult<Bound<'py, PyAny>> {
         self.client.show(reference)
     }
+
+    fn forget(&self, value: &Value) {
+        self.client.forget(value);
+    }
 }
