@@ -1,0 +1,253 @@
+"""What all proxies have in common: how they find their object, hold it, call it and go from process to process."""
+
+from multiprocessing import process
+from multiprocessing.context import get_spawning_popen
+
+from commonhold import errors
+from commonhold.multiprocessing import clients, registry
+from commonhold.multiprocessing.errors import remote, translated
+
+#: What an object of a kind is called where nobody registered it under a name.
+TYPEIDS = {
+    "array": "Array",
+    "barrier": "Barrier",
+    "bounded_semaphore": "BoundedSemaphore",
+    "condition": "Condition",
+    "dict": "dict",
+    "event": "Event",
+    "list": "list",
+    "lock": "Lock",
+    "namespace": "Namespace",
+    "queue": "Queue",
+    "rlock": "RLock",
+    "semaphore": "Semaphore",
+    "value": "Value",
+}
+_KINDS = {typeid: kind for kind, typeid in TYPEIDS.items()} | {"JoinableQueue": "queue"}
+_ANY = frozenset({"__repr__", "__str__", "#GETVALUE"})
+
+
+class Token:
+    """Says which object a proxy is of: its type, the manager's address, its identity there."""
+
+    __slots__ = ("_extra", "_held", "address", "id", "typeid")
+
+    def __init__(self, typeid, address, id, extra=None, held=None):
+        self.typeid = typeid
+        self.address = address
+        self.id = id
+        # Its kind, its name if it has one, and what only its proxies know.
+        self._extra = extra or {"kind": _KINDS.get(typeid)}
+        # The referent that the first proxy takes over.
+        self._held = held
+
+    def __getstate__(self):
+        return self.typeid, self.address, self.id, self._extra
+
+    def __setstate__(self, state):
+        self.typeid, self.address, self.id, self._extra = state
+        self._held = None
+
+    def __repr__(self):
+        return f"{type(self).__name__}(typeid={self.typeid!r}, address={self.address!r}, id={self.id!r})"
+
+
+def token_of(typeid, address, referent, extra):
+    """The token of an object that this process has a referent of."""
+    extra = {"kind": referent.kind, "name": referent.name} | extra
+    number = referent.name if referent.name is not None else f"{referent._oid:x}"
+    return Token(typeid, address, number, extra, referent)
+
+
+class BaseProxy:
+    """A proxy of a shared object. Subclasses call its methods by `_callmethod`.
+
+    The object lives as long as there are proxies of it, in any process, or other objects that it is stored in.
+    """
+
+    _exposed_ = ()
+
+    def __init__(
+        self, token, serializer, manager=None, authkey=None, exposed=None, incref=True, manager_owned=False
+    ):
+        self._token = token
+        self._id = token.id
+        self._manager = manager
+        self._serializer = serializer
+        self._owned_by_manager = manager_owned
+        if authkey is None:
+            authkey = manager._authkey if manager is not None else clients.key_of(token.address)
+        self._authkey = process.AuthenticationString(authkey)
+        self._methods = frozenset(exposed or type(self)._exposed_ or registry.public_methods(token._extra["kind"]))
+        self._referent = None
+        # The process that holds the object, as `clients` counts them.
+        self._generation = None
+        if token._held is not None:
+            referent, token._held = token._held, None
+            self._attach(referent)
+            self._keep()
+        elif incref:
+            self._reach()
+        else:
+            clients.expect(self)
+
+    def _callmethod(self, methodname, args=(), kwds={}):
+        """Calls a method of the object and returns a copy of its result."""
+        if methodname not in self._methods and methodname not in _ANY:
+            raise self._unknown(methodname)
+        return self._perform(methodname, args, kwds)
+
+    def _perform(self, methodname, args=(), kwds={}):
+        """Calls a method whether it is exposed or not."""
+        if self._generation != clients.generation:
+            self._renew()
+        referent = self._referent
+        try:
+            return referent.perform(methodname, args, kwds)
+        except errors.Error as error:
+            raise translated(error, referent.client.gone) from None
+
+    def _getvalue(self):
+        """A copy of the object."""
+        return self._callmethod("#GETVALUE")
+
+    def _attach(self, referent):
+        """Takes a referent that this process holds."""
+        referent.extra = self._token._extra
+        referent.tracked = getattr(type(self), "_tracked", True)
+        self._referent = referent
+        self._generation = clients.generation
+
+    def _keep(self):
+        if self._is_shared():
+            self._referent.client.keeps(self)
+
+    def _is_shared(self):
+        """Is it an object of the server, and not an iterator of this process?"""
+        return hasattr(self._referent, "client")
+
+    def _oid(self):
+        """The number by which sessions hold the object; None if nothing has to be held."""
+        extra = self._token._extra
+        if extra.get("name") is not None or extra["kind"] is None:
+            return None
+        return int(self._id, 16)
+
+    def _reach(self):
+        """Finds the object that the token tells of."""
+        client = clients.of(self._token.address, self._authkey)
+        extra = self._token._extra
+        if extra.get("name") is not None:
+            referent = registry.referent(client, extra["kind"], extra["name"])
+        else:
+            [referent] = client.hold([self._oid()])
+        if referent is None:
+            raise _gone(self._id)
+        self._attach(referent)
+        self._keep()
+
+    def _renew(self):
+        """This process holds what another one held."""
+        if self._referent is None:
+            self._reach()
+        elif self._is_shared():
+            clients.reattach(self._referent.client)
+        self._generation = clients.generation
+
+    def _unknown(self, name):
+        kind = self._token._extra["kind"]
+        try:
+            raise AttributeError(f"method {name!r} of a shared {kind} is not exposed: {sorted(self._methods)}")
+        except AttributeError:
+            return remote()
+
+    @property
+    def _commonhold_object(self):
+        """What is stored in other objects in place of the proxy; None to store a pickle of it."""
+        if self._generation != clients.generation:
+            self._renew()
+        return self._referent if self._is_shared() else None
+
+    def _commonhold_mention(self, address):
+        """What is noted beside a pickle for this very manager that holds the proxy, and how to build it again."""
+        if self._token.address != address or self._commonhold_object is None:
+            return None
+        auto = getattr(self, "_isauto", False)
+        kwds = {"exposed": self._exposed_} if auto else {}
+        maker = AutoProxy if auto else type(self)
+        return self._referent, (_mentioned, maker, self._token, self._serializer, kwds)
+
+    def __reduce__(self):
+        oid = self._oid()
+        if oid is not None and self._commonhold_object is not None:
+            # Whoever unpickles it holds it then. Until then the server keeps it.
+            self._referent.client.pin([oid])
+        kwds = {}
+        if get_spawning_popen() is not None:
+            kwds["authkey"] = self._authkey
+        maker = type(self)
+        if getattr(self, "_isauto", False):
+            kwds["exposed"] = self._exposed_
+            maker = AutoProxy
+        return RebuildProxy, (maker, self._token, self._serializer, kwds)
+
+    def __deepcopy__(self, memo):
+        return self._getvalue()
+
+    def __repr__(self):
+        return f"<{type(self).__name__} object, typeid {self._token.typeid!r} at {id(self):#x}>"
+
+    def __str__(self):
+        try:
+            return self._callmethod("__repr__")
+        except Exception:
+            return f"{repr(self)[:-1]}; '__str__()' failed>"
+
+
+def _gone(number):
+    try:
+        raise KeyError(number)
+    except KeyError:
+        return remote()
+
+
+def RebuildProxy(func, token, serializer, kwds):
+    """Makes a proxy that was pickled."""
+    if "authkey" in kwds:
+        clients.remember_key(token.address, kwds["authkey"])
+    # A process that is just being started holds it once it runs.
+    incref = kwds.pop("incref", True) and not getattr(process.current_process(), "_inheriting", False)
+    return func(token, serializer, incref=incref, **kwds)
+
+
+def _mentioned(shown, func, token, serializer, kwds):
+    """Makes a proxy that was mentioned in a pickle, of the one that the server sent beside it."""
+    token._held = shown._referent
+    return func(token, serializer, authkey=shown._authkey, **kwds)
+
+
+def MakeProxyType(name, exposed, _cache={}):
+    """A class of proxies with these methods."""
+    exposed = tuple(exposed)
+    if (name, exposed) not in _cache:
+        methods = {method: _forwarding(method) for method in exposed}
+        _cache[name, exposed] = type(name, (BaseProxy,), methods | {"_exposed_": exposed})
+    return _cache[name, exposed]
+
+
+def _forwarding(name):
+    def method(self, /, *args, **kwds):
+        return self._callmethod(name, args, kwds)
+
+    method.__name__ = name
+    return method
+
+
+def AutoProxy(token, serializer, manager=None, authkey=None, exposed=None, incref=True, manager_owned=False):
+    """A proxy with the public methods of its object, or the exposed ones."""
+    if exposed is None:
+        exposed = registry.public_methods(token._extra["kind"])
+    made = MakeProxyType(f"AutoProxy[{token.typeid}]", exposed)
+    proxy = made(token, serializer, manager=manager, authkey=authkey, incref=incref, manager_owned=manager_owned)
+    proxy._isauto = True
+    return proxy

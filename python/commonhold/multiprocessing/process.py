@@ -1,0 +1,211 @@
+"""What runs in a manager's process: the server, and a service that calls what the program registered.
+
+Whoever wants such a callable called puts a request into a queue that the server holds, and waits at a queue of its own.
+"""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from multiprocessing import connection, process, util
+
+from commonhold import _native, errors
+from commonhold.multiprocessing import clients, registry
+from commonhold.multiprocessing.errors import remote
+
+#: The queue of requests.
+REQUESTS = "multiprocessing.requests"
+# How often the main thread looks whether the server fails, in seconds.
+_LOOK = 1.0
+# What a program builds by itself, and the kind that it becomes.
+_ADOPTED = {dict: "dict", list: "list"}
+
+
+def run(callables, address, authkey, data, control, initializer, initargs):
+    """The main function of a manager's process.
+
+    control: a connection to the process that started it, which is told the address, and says when to stop.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = _watch(process.parent_process())
+    if initializer is not None:
+        initializer(*initargs)
+    try:
+        server = Server(callables, address, authkey, data)
+    except Exception as error:
+        control.send((None, error))
+        raise SystemExit(1) from None
+    control.send((server.address, None))
+    server.serve_until([control, *parent])
+
+
+def _watch(parent):
+    """What becomes ready when the program's process dies: its children may go on holding its ends of pipes."""
+    try:
+        watched = os.pidfd_open(parent.pid)
+    except OSError:
+        return [parent.sentinel]
+    if os.getppid() != parent.pid and not parent.is_alive():
+        # The number may be another process's by now.
+        os.close(watched)
+        return [parent.sentinel]
+    return [watched, parent.sentinel]
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+class Server:
+    """A server in this process, with its service."""
+
+    def __init__(self, callables, address, authkey, data):
+        # From here on this process has threads.
+        self._native = _native.Server([address], bytes(authkey), data=data)
+        [self.address] = self._native.listen
+        if not isinstance(self.address, (str, tuple)):
+            self.address = os.fspath(self.address)
+        self._authkey = authkey
+        self._service = Service(callables, self.address, authkey)
+
+    def serve_until(self, ends):
+        """Serves until one of these is ready, SIGTERM comes or the server fails."""
+        terminated = False
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _raise_terminated)
+        try:
+            while not connection.wait(ends, _LOOK):
+                failure = self._native.failure()
+                if failure is not None:
+                    print(f"the manager's server failed: {failure}", file=sys.stderr)
+                    break
+        except _Terminated:
+            terminated = True
+        self.stop()
+        if terminated:
+            # Whoever waits for this process is to see what ended it.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def stop(self):
+        """Ends in order."""
+        clients.end(self.address, "this is the manager's own process, and it has ended")
+        self._native.stop()
+
+
+def _raise_terminated(_number, _frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated
+
+
+class Service:
+    """Calls what the program registered, each call in a thread of its own."""
+
+    def __init__(self, callables, address, authkey):
+        self._callables = callables
+        self._client = clients.of(address, authkey)
+        self._adoption = Adoption(self._client)
+        self._requests = self._client._make("queue", REQUESTS, {"durability": "memory"})
+        # It is there before anybody is told the address.
+        self._requests.empty()
+        threading.Thread(target=self._run, name="service", daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                request, reply = self._requests.get()
+            except errors.Error:
+                # The server has ended.
+                return
+            threading.Thread(target=self._answer, args=(request, reply), name="request", daemon=True).start()
+
+    def _answer(self, request, reply):
+        try:
+            answer = self._perform(*pickle.loads(request))
+        except Exception:
+            answer = ("error", remote().args[0])
+        try:
+            reply.put(answer)
+        except errors.Error as error:
+            util.info("nobody hears an answer: %s", error)
+
+    def _perform(self, verb, *arguments):
+        return getattr(self, "_do_" + verb)(*arguments)
+
+    def _do_typeids(self):
+        return "typeids", list(self._callables)
+
+    def _do_create(self, typeid, args, kwds):
+        if typeid not in self._callables:
+            raise KeyError(f"{typeid!r} is not registered in the manager's process: register it before start()")
+        made, name = self._callables[typeid], typeid
+        if registry.maker(made):
+            return "native", registry.maker(made)[1]
+        if isinstance(made, type):
+            raise _not_hosted(typeid, made)
+        if made is None:
+            if kwds or len(args) != 1:
+                raise ValueError("Without callable, must have one non-keyword argument")
+            [found] = args
+        else:
+            if args or kwds:
+                named = [f"{key}={value!r}" for key, value in kwds.items()]
+                name = f"{typeid}({', '.join([*map(repr, args), *named])})"
+            found = made(*args, **kwds)
+        # Two references are ours: the name above and the argument below.
+        return "made", self._adoption.adopt(name, found, sys.getrefcount(found) > 2)
+
+
+def _not_hosted(name, kind):
+    return registry.NotHosted(
+        f"{name} is a {kind.__module__}.{kind.__qualname__}: this version shares dicts and lists that a program builds in "
+        "the manager's process, and types that the server has, but no other objects"
+    )
+
+
+class Adoption:
+    """Objects that the program built in the manager's process, and what they are shared as.
+
+    From then on the shared object counts: what the program does to its own afterwards is not seen.
+    """
+
+    def __init__(self, client):
+        self._client = client
+        self._lock = threading.Lock()
+        # By identity: the object, which must not be freed, and its shared one.
+        self._adopted = {}
+        self._names = set()
+
+    def adopt(self, name, found, lasting):
+        """The shared object of one that the program built. lasting: the program itself keeps it."""
+        kind = _ADOPTED.get(type(found))
+        if kind is None:
+            raise _not_hosted(name, type(found))
+        if not lasting:
+            return registry.MAKERS[type(found)][0](self._client, found)[0]
+        with self._lock:
+            if id(found) not in self._adopted:
+                self._adopted[id(found)] = found, self._share(self._free(name), kind, found)
+            return self._adopted[id(found)][1]
+
+    def _free(self, name):
+        """A name that no other object of this run has."""
+        name = name.encode()[:480].decode(errors="ignore")
+        free, number = name, 1
+        while free in self._names:
+            number += 1
+            free = f"{name}#{number}"
+        self._names.add(free)
+        return free
+
+    def _share(self, name, kind, found):
+        """What is there already, with the server's data, wins."""
+        shared = _native.Object(self._client, kind, name)
+        fresh = _native.Object(self._client, kind, name, exists=False)
+        try:
+            fresh._call("update" if kind == "dict" else "extend", found)
+        except errors.Conflict:
+            pass
+        shared._call("len")
+        return registry.REFERENTS[kind](self._client, kind, name, like=shared)
