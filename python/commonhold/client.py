@@ -57,10 +57,20 @@ class Client(_native.Client):
     guard: a lock, by name or proxy, without a fence of which nobody may write.
     """
 
-    def __new__(cls, url=None, *, key_file=None, name=None, codec=None):
-        return super().__new__(cls, url, key_file=key_file, name=name, codec=codec_of(codec))
+    def __new__(cls, url=None, *, key_file=None, name=None, codec=None, authkey=None, patience=None):
+        return super().__new__(
+            cls,
+            url,
+            key_file=key_file,
+            name=name,
+            codec=codec_of(codec),
+            authkey=authkey,
+            patience=patience,
+        )
 
-    def __init__(self, url=None, *, key_file=None, name=None, codec=None):
+    def __init__(
+        self, url=None, *, key_file=None, name=None, codec=None, authkey=None, patience=None
+    ):
         #: Whether it was closed.
         self.closed = False
         self._key_file = None if key_file is None else os.path.abspath(key_file)

@@ -45,6 +45,6 @@ def test_it_serves(tmp_path):
 
 def test_it_is_started_again_by_the_same_interpreter(server):
     # `lock run` starts itself, to tie what it runs to its own life.
-    locked = run(server, "lock", "run", "deploy", "--", "sh", "-c", "echo $COMMONHOLD_TOKEN")
+    locked = run(server, "lock", "run", "deploy", "--", "sh", "-c", "echo $COMMONHOLD_LOCK_TOKEN")
     assert locked.returncode == 0, locked.stderr
     assert int(locked.stdout) > 0

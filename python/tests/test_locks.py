@@ -135,7 +135,8 @@ def test_a_lease_ends(ch):
         with lock as grant:
             until(lambda: not lock.locked())
             with ch.lock("l") as next_one:
-                assert next_one.previous_owner_died
+                assert next_one.previous_end == "expired"
+                assert not next_one.previous_owner_died
                 with pytest.raises(commonhold.Refused):
                     grant.extend(1)
 

@@ -13,7 +13,7 @@ from commonhold.locks import wait_of
 class Grant:
     """A lock that is held. It is not given back by being forgotten: leave the block, or `release` it. Any task may."""
 
-    __slots__ = ("_lock", "_watch", "fence", "previous_note", "previous_owner_died", "token")
+    __slots__ = ("_lock", "_watch", "fence", "previous_end", "previous_note", "previous_owner_died", "token")
 
     def __init__(self, lock, granted):
         self._lock = lock
@@ -23,6 +23,8 @@ class Grant:
         self.fence = (granted["lock"], self.token)
         #: Did the holder before this one lose the lock without giving it back? What it guards may be half done.
         self.previous_owner_died = granted["previous_owner_died"]
+        #: How the hold before this one ended, if its holder did not give it back: "died", "expired" or "forced"; else None.
+        self.previous_end = granted["previous_end"]
         #: The note that such a holder left.
         self.previous_note = granted["previous_note"]
         self._watch = lock._watch(*self.fence)
