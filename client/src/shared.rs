@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Happened, Result};
 use crate::holdings::Holdings;
-use crate::lane::{Lane, Submission, Violation, brings};
+use crate::lane::{Lane, Submission, Unkept, Violation, brings};
 use crate::stats::Stats;
 use crate::tending::Tending;
 use bytes::Bytes;
@@ -103,6 +103,39 @@ impl SharedLane {
             tending.receive(lane, &self.holdings, sequence, reply);
         }
         polled
+    }
+
+    /// As [`poll_reply`](SharedLane::poll_reply), of a call that can still be taken back.
+    pub(crate) fn poll_hear(
+        &self,
+        sequence: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Result<Reply>, Option<Unkept>)> {
+        let mut state = self.state.lock();
+        let State { lane, tending, .. } = &mut *state;
+        let polled = lane.poll_hear(sequence, cx);
+        if let Poll::Ready((Ok(reply), None)) = &polled
+            && brings(reply)
+        {
+            tending.receive(lane, &self.holdings, sequence, reply);
+        }
+        polled
+    }
+
+    /// The caller has the reply.
+    pub(crate) fn keep(&self, unkept: &Unkept) {
+        self.state.lock().lane.keep(unkept);
+    }
+
+    /// The caller never had the reply.
+    pub(crate) fn unhear(&self, unkept: Unkept) {
+        let mut state = self.state.lock();
+        state.lane.unhear(unkept);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
     }
 
     /// Lets what the session wants no more be dropped.

@@ -6,6 +6,7 @@ mod blocking;
 mod driven;
 mod forks;
 mod guards;
+mod heard;
 mod locks;
 mod proxies;
 mod queues;

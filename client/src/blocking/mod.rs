@@ -5,6 +5,7 @@
 
 mod driven;
 mod epoll;
+mod heard;
 mod net;
 mod reactor;
 mod runner;
@@ -22,6 +23,7 @@ use crate::proxy;
 use crate::session::Session;
 use crate::stats::Stats;
 use commonhold_proto::{Call, Owner, Reply, Target};
+pub use heard::Heard;
 use parking_lot::Mutex;
 use runner::{Runner, Stopped};
 use serde::Serialize;

@@ -5,12 +5,14 @@
 //! it brings both.
 
 mod frame;
+mod keep;
 mod parts;
 mod send;
 mod unheard;
 
 use frame::call_len;
 pub(crate) use frame::{FrameWriter, PREFIX};
+pub(crate) use keep::Unkept;
 pub(crate) use unheard::{TakeBack, Unheard};
 
 use crate::error::{Error, Happened, Result};

@@ -1,7 +1,9 @@
 //! Objects of any kind, for callers that bring their own types: other languages, and tools.
 
 use super::{guard, held::Held};
+use crate::blocking::{self, Heard};
 use crate::caller::{Caller, Request};
+use crate::error::Result;
 use crate::holdings;
 use crate::object::Object;
 use commonhold_proto::{Call, Fence, Reply, Value};
@@ -16,14 +18,18 @@ impl<C: Caller> Object<C> {
     /// Dropped or interrupted, it takes back what it was lent, as the typed proxies do; what gives something back is carried
     /// out all the same.
     pub fn reply(&self, call: Call, timeout: Option<Duration>) -> C::Answer<Reply> {
+        self.client().ask(self.generic(call, timeout))
+    }
+
+    fn generic(&self, call: Call, timeout: Option<Duration>) -> Request<Reply> {
         let undo = undo_of(self.kind(), &call);
         let gives_back = gives_back(self.kind(), &call);
         let request = self.request(Ok(call), timeout, false, Ok);
-        self.client().ask(match undo {
+        match undo {
             Some(undo) => request.taken_back_by(undo),
             None if gives_back => request.kept(),
             None => request,
-        })
+        }
     }
 
     /// Creates the object if it is absent, and returns a reference to it.
@@ -42,6 +48,16 @@ impl<C: Caller> Object<C> {
         Watch {
             held: Held::new(self.client(), grant),
         }
+    }
+}
+
+impl Object<blocking::Client> {
+    /// As [`reply`](Object::reply), but what the call did can still be taken back.
+    ///
+    /// # Errors
+    /// As of `reply`.
+    pub fn hear(&self, call: Call, timeout: Option<Duration>) -> Result<Heard> {
+        self.client().hear(self.generic(call, timeout))
     }
 }
 
