@@ -21,6 +21,7 @@ test-rust:
 
 test-python: $(VENV)/ready
 	cd python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --quiet --locked
+	cd python && $(VENV)/bin/python -m mypy.stubtest commonhold
 	cd python && $(VENV)/bin/python -m pytest -q
 
 $(VENV)/ready: python/requirements.txt | python-there

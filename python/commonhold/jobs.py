@@ -1,6 +1,7 @@
 """Queues, and what is taken of them."""
 
 import queue
+import types
 
 from commonhold._native import Object
 from commonhold.errors import Broken, Error
@@ -26,6 +27,8 @@ class Job:
     """An item that was taken. Leaving the `with` block cleanly acknowledges it; by an exception, it goes back."""
 
     __slots__ = ("_queue", "deliveries", "receipt", "value")
+
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     def __init__(self, owner, taken):
         self._queue = owner
@@ -73,6 +76,8 @@ class Queue(Object):
     """
 
     __slots__ = ()
+
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     def put(self, item, block=True, timeout=None):
         """Adds an item; waits for room. `queue.Full` if there was none in time."""

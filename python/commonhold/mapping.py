@@ -58,12 +58,12 @@ class Dict(Object, MutableMapping):
 
     def set(self, key, value):
         """Sets the value of a key."""
-        self._places.written(key)
+        self._written(key)
         self._call("set", key, value)
 
     def delete(self, key):
         """Deletes a key; returns whether it was there."""
-        self._places.written(key)
+        self._written(key)
         try:
             self._call("delete", key)
         except Missing:
@@ -80,7 +80,7 @@ class Dict(Object, MutableMapping):
 
     def pop(self, key, default=_NOTHING):
         """Deletes a key and returns its value, or the default."""
-        self._places.written(key)
+        self._written(key)
         try:
             return self._call("pop", key)
         except Missing:
@@ -90,7 +90,7 @@ class Dict(Object, MutableMapping):
 
     def popitem(self):
         """Deletes the newest key and returns it with its value."""
-        self._places.written_all()
+        self._written_all()
         try:
             return tuple(self._call("popitem"))
         except Missing:
@@ -99,11 +99,12 @@ class Dict(Object, MutableMapping):
     def setdefault(self, key, default=None):
         """The value of a key, after setting it if the key is missing."""
         self._places.written(key)
-        return self._call("setdefault", key, default)
+        value = self._call("setdefault", key, default)
+        return nested.snapshot(self, key, (), value) if self._places.follows else value
 
     def swap(self, key, value):
         """Sets the value of a key and returns the old one, or None."""
-        self._places.written(key)
+        self._written(key)
         return self._call("swap", key, value)
 
     def increment(self, key, by=1, *, default=0, min=None, max=None, clamp=False):
@@ -112,7 +113,7 @@ class Dict(Object, MutableMapping):
         A missing key starts at `default`; None refuses it with `KeyError`. A result below `min` or above `max` is refused
         with `OutOfBounds`, or with `clamp` becomes the bound.
         """
-        self._places.written(key)
+        self._written(key)
         try:
             if default is not None and min is None and max is None and not clamp and default == 0:
                 return self._call("increment", key, by)
@@ -122,17 +123,17 @@ class Dict(Object, MutableMapping):
 
     def compare_and_set(self, key, expected, value):
         """Sets the value of a key if it equals the expected one; returns whether it did."""
-        self._places.written(key)
+        self._written(key)
         return self._call("compare_and_set", key, expected, value)
 
     def add(self, key, value):
         """Sets the value of a key if it is missing; returns whether it was."""
-        self._places.written(key)
+        self._written(key)
         return self._call("compare_and_set", key, value=value)
 
     def compare_and_delete(self, key, expected):
         """Deletes a key if its value equals the expected one; returns whether it did."""
-        self._places.written(key)
+        self._written(key)
         return self._call("compare_and_delete", key, expected)
 
     def update(self, other=(), /, **named):
@@ -143,7 +144,7 @@ class Dict(Object, MutableMapping):
             other = {key: other[key] for key in other.keys()}
         else:
             other = dict(other)
-        self._places.written_all()
+        self._written_all()
         self._call("update", {**other, **named} if named else other)
 
     def get_many(self, keys):
@@ -152,12 +153,12 @@ class Dict(Object, MutableMapping):
 
     def delete_many(self, keys):
         """Deletes keys, all at once; returns how many were there."""
-        self._places.written_all()
+        self._written_all()
         return self._call("delete_many", list(keys))
 
     def clear(self):
         """Deletes all keys."""
-        self._places.written_all()
+        self._written_all()
         self._call("clear")
 
     def copy(self):
@@ -198,7 +199,7 @@ class Dict(Object, MutableMapping):
             # `d[k] += [1]`: the snapshot has written through already.
             return
         operations = self._places.operations(key, value)
-        self._places.written(key)
+        self._written(key)
         if operations is None:
             self._call("set", key, value)
         else:
@@ -212,7 +213,7 @@ class Dict(Object, MutableMapping):
             raise KeyError(key) from None
 
     def __delitem__(self, key):
-        self._places.written(key)
+        self._written(key)
         try:
             self._call("delete", key)
         except Missing:
@@ -251,6 +252,14 @@ class Dict(Object, MutableMapping):
     def __ior__(self, other):
         self.update(other)
         return self
+
+    def _written(self, key):
+        self._places.written(key)
+        nested.replaced(self._places, key)
+
+    def _written_all(self):
+        self._places.written_all()
+        nested.replaced_all(self._places)
 
     def _pages(self):
         cursor = None

@@ -5,17 +5,19 @@ the shared value first, at that place, and then the snapshot. Code in C that edi
 edits only the snapshot.
 """
 
-import copy
-import itertools
+import operator
+import reprlib
 
 from commonhold import tracked
 from commonhold.errors import Conflict, Missing
 
 # How often a change is tried again when others change the value between reading and writing.
 _TRIES = 1000
+# After so many refusals of what is there all the while it equals nothing, not even itself: NaN, or what a codec made.
+_TRIES_OF_THE_SAME = 3
 
 
-def snapshot(owner, key, path, value):
+def snapshot(owner, key, path, value, outer=None):
     """The value as one that writes through; `path` leads to it from the value of the key."""
     kind = type(value)
     if kind is dict:
@@ -26,16 +28,40 @@ def snapshot(owner, key, path, value):
         return value
     shared._place = Place(owner, key, path)
     shared._places = tracked.Places()
+    shared._outer = outer
+    if outer is None:
+        owner._places.snapshots[id(shared)] = shared
     return shared
+
+
+def _roots(places):
+    # A list at one time: other threads read meanwhile.
+    found = (reference() for reference in places.snapshots.valuerefs()) if places.snapshots else ()
+    return [root for root in found if root is not None]
+
+
+def replaced(places, key):
+    """The value of a key is another one: snapshots of the old one lead nowhere."""
+    for root in _roots(places):
+        if root._place._key == key:
+            root._astray = True
+
+
+def replaced_all(places):
+    """As `replaced`, of every key."""
+    for root in _roots(places):
+        root._astray = True
 
 
 def is_of(value, owner, key, path):
     """Is it a snapshot of this very place, whose in-place operator has written through just now?"""
-    if type(value) not in (SharedDict, SharedList) or not value._wrote:
+    if not isinstance(value, _Snapshot) or value._wrote is None:
         return False
-    place = value._place
-    value._wrote = False
-    return place._owner is owner and place._key == key and place._path == path
+    place, wrote = value._place, value._wrote
+    value._wrote = None
+    there = place._owner is owner and place._key == key and place._path == path
+    # What code in C changed since must be stored, and what was replaced since is not there any more.
+    return there and not value._is_astray() and value == wrote
 
 
 class Place:
@@ -54,9 +80,10 @@ class Place:
 
     def get(self, default=None):
         """The value, or the default."""
-        if not self._path:
-            return self._owner._call("get", self._key, default)
-        return self._owner._call("get", self._key, default, path=list(self._path))
+        try:
+            return self._ask("get")
+        except Missing:
+            return default
 
     def set(self, value):
         """Sets the value; what leads to it must be there."""
@@ -72,13 +99,16 @@ class Place:
 
     def pop(self, *default):
         """Deletes it and returns the value, or the default."""
-        return self._make("pop", *default)
+        try:
+            return self._make("pop")
+        except LookupError:
+            if not default:
+                raise
+            return default[0]
 
     def contains(self):
         """Tells whether it is there."""
-        if not self._path:
-            return self._owner._call("contains", self._key)
-        return self._owner._call("contains", self._key, path=list(self._path))
+        return self._ask("contains")
 
     def change(self, act):
         """Has `act` change the value in this process, and stores the whole if nobody else changed it meanwhile, else again.
@@ -89,20 +119,27 @@ class Place:
 
     def _change(self, act):
         """As `change`; also returns the value as it is stored now."""
-        self._owner._places.written(self._key)
+        owner, key = self._owner, self._key
+        owner._places.written(key)
+        before, same = None, 0
         for _ in range(_TRIES):
             try:
-                whole = self._owner._call("get", self._key)
+                whole = owner._call("get", key)
             except Missing:
-                raise KeyError(self._key) from None
-            changed = copy.deepcopy(whole)
+                raise KeyError(key) from None
+            changed = plain(whole)
             value = changed
             for step in self._path:
                 value = value[step]
             result = act(value)
-            if self._owner._call("compare_and_set", self._key, whole, changed):
+            if owner._call("compare_and_set", key, whole, changed):
                 return result, value
-        raise Conflict(f"others changed the value of {self._key!r} each of {_TRIES} times")
+            same = same + 1 if before is not None and repr(whole) == before else 0
+            before = repr(whole)
+            if same == _TRIES_OF_THE_SAME:
+                owner._call("set", key, changed)
+                return result, value
+        raise Conflict(f"others changed the value of {key!r} each of {_TRIES} times")
 
     def append(self, value):
         """Adds a value at the end of the list."""
@@ -118,16 +155,21 @@ class Place:
         pairs = dict(*others, **named)
         self.change(lambda items: items.update(pairs))
 
+    def _ask(self, method, *arguments):
+        if not self._path:
+            return self._owner._call(method, self._key, *arguments)
+        return self._owner._call(method, self._key, *arguments, path=list(self._path))
+
     def _make(self, method, *arguments):
         self._owner._places.written(self._key)
+        if not self._path and method != "increment":
+            replaced(self._owner._places, self._key)
         try:
-            if not self._path:
-                return self._owner._call(method, self._key, *arguments)
-            return self._owner._call(method, self._key, *arguments, path=list(self._path))
+            return self._ask(method, *arguments)
         except Missing as missing:
             where = self._path[-1] if self._path else self._key
             if isinstance(where, int) and "index" in str(missing):
-                raise IndexError(str(missing)) from None
+                raise IndexError("list index out of range") from None
             raise KeyError(where) from None
 
     def __repr__(self):
@@ -135,10 +177,14 @@ class Place:
         return f"<place {steps} of {self._owner!r}>"
 
 
-def _plain(value):
-    """The value without its memory, and without being shared with a snapshot."""
-    if isinstance(value, _Snapshot):
-        return copy.deepcopy(value)
+def plain(value):
+    """The value without its memory, and without containers that it shares with others."""
+    if isinstance(value, dict) and type(value) in (dict, SharedDict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list) and type(value) in (list, SharedList):
+        return [plain(item) for item in list.__iter__(value)]
+    if type(value) is tuple:
+        return tuple(plain(item) for item in value)
     return tracked.plain(value)
 
 
@@ -149,39 +195,50 @@ class _Snapshot:
     _commonhold_plain = True
     # The builtin.
     _kind = None
-    # An in-place operator has written through; the store that follows has nothing to do.
-    _wrote = False
+    # The snapshot that this one was read from; None if that was the shared dict.
+    _outer = None
+    # What an in-place operator has written through: the store that follows has nothing to do.
+    _wrote = None
     # What it was read from has been rearranged since: its path leads elsewhere.
     _astray = False
 
+    def _is_astray(self):
+        return self._astray or (self._outer is not None and self._outer._is_astray())
+
     def _there(self):
-        if self._astray:
-            raise Conflict("what this was read from has been rearranged since: read it again")
+        if self._is_astray():
+            raise Conflict(f"{reprlib.repr(self)} is not where it was read any more: read it again")
         return self._place
 
-    def __getitem__(self, key):
-        value = self._kind.__getitem__(self, key)
-        if isinstance(key, slice):
+    def _inner(self, key, value):
+        """What is read at a key or index. A container is kept as a snapshot: what is changed inside is seen from outside."""
+        if type(value) not in KINDS:
             return value
-        if type(value) in KINDS:
-            place = self._there().at(key)
-            inner = snapshot(place._owner, place._key, place._path, value)
-            # What is changed inside is seen from outside.
-            self._kind.__setitem__(self, key, inner)
-            return inner
+        place = self._place.at(key)
+        inner = snapshot(place._owner, place._key, place._path, value, self)
+        self._kind.__setitem__(self, key, inner)
+        return inner
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            self._open()
+            return self._kind.__getitem__(self, key)
+        key = self._normal(key)
+        value = self._inner(key, self._kind.__getitem__(self, key))
         return self._places.track(key, value)
 
     def __setitem__(self, key, value):
         if isinstance(key, slice):
-            values = [_plain(item) for item in value]
+            values = [plain(item) for item in value]
             self._rearrange(lambda items: items.__setitem__(key, values))
             return
+        key = self._normal(key)
         place = self._there().at(key)
         if is_of(value, place._owner, place._key, place._path):
             return
         operations = self._places.operations(key, value)
         self._places.written(key)
-        value = _plain(value)
+        value = plain(value)
         step = tracked.by(operations) if operations else None
         if step is not None:
             value = place.increment(step, default=None)
@@ -199,21 +256,13 @@ class _Snapshot:
         self._there().at(key).delete()
         self._places.written(key)
         self._forget(key)
-        self._kind.__delitem__(self, key)
-
-    def _forget(self, key):
-        """What was read inside is there no more."""
-        inner = self.get(key) if self._kind is dict else self._kind.__getitem__(self, key)
-        if isinstance(inner, _Snapshot):
-            inner._astray = True
+        self._kind.pop(self, key, None)
 
     def _rearrange(self, act):
         """Changes the shared value as a whole; the snapshot is what is stored then."""
         result, value = self._there()._change(act)
         self._places.written_all()
-        for inner in list(self.values() if self._kind is dict else self):
-            if isinstance(inner, _Snapshot):
-                inner._astray = True
+        self._forget_all()
         self._become(value)
         return result
 
@@ -223,11 +272,17 @@ class _Snapshot:
 
     __copy__ = copy
 
-    def __deepcopy__(self, memo):
-        return copy.deepcopy(self._kind(self), memo)
+    def __deepcopy__(self, _memo):
+        return plain(self)
 
     def __reduce_ex__(self, _protocol):
         return self._kind, (self._kind(self),)
+
+
+def _forget(inner):
+    """What was read there is there no more."""
+    if isinstance(inner, _Snapshot):
+        inner._astray = True
 
 
 class SharedDict(_Snapshot, dict):
@@ -237,6 +292,33 @@ class SharedDict(_Snapshot, dict):
 
     def get(self, key, default=None):
         return self[key] if key in self else default
+
+    def setdefault(self, key, default=None):
+        default = plain(default)
+        self._rearrange(lambda value: value.setdefault(key, default))
+        return self[key]
+
+    def values(self):
+        self._open()
+        return dict.values(self)
+
+    def items(self):
+        self._open()
+        return dict.items(self)
+
+    def _normal(self, key):
+        return key
+
+    def _open(self):
+        for key, value in list(dict.items(self)):
+            self._inner(key, value)
+
+    def _forget(self, key):
+        _forget(dict.get(self, key))
+
+    def _forget_all(self):
+        for inner in dict.values(self):
+            _forget(inner)
 
     def _become(self, value):
         dict.clear(self)
@@ -249,11 +331,27 @@ class SharedList(_Snapshot, list):
     _kind = list
 
     def __iter__(self):
-        for index in itertools.count():
-            try:
-                yield self[index]
-            except IndexError:
-                return
+        index = 0
+        while index < len(self):
+            yield self._inner(index, list.__getitem__(self, index))
+            index += 1
+
+    def _normal(self, index):
+        """The index from the start: where the list ends may have changed since."""
+        index = operator.index(index)
+        return index + len(self) if index < 0 <= index + len(self) else index
+
+    def _open(self):
+        for index, value in enumerate(list.copy(self)):
+            self._inner(index, value)
+
+    def _forget(self, index):
+        if -len(self) <= index < len(self):
+            _forget(list.__getitem__(self, index))
+
+    def _forget_all(self):
+        for inner in list.__iter__(self):
+            _forget(inner)
 
     def _become(self, value):
         list.__setitem__(self, slice(None), value)
@@ -264,25 +362,41 @@ def _redo(items, key, operations):
     return items[key]
 
 
-def _through(name):
-    """A mutator that runs on the shared value; the snapshot is what is stored then."""
+def _through(name, of_arguments=lambda *arguments: [plain(argument) for argument in arguments]):
+    """A mutator that runs on the shared value; the snapshot is what is stored then.
+
+    of_arguments: what its arguments are once, however often the mutator is tried.
+    """
 
     def method(self, *arguments, **named):
-        arguments = [_plain(argument) for argument in arguments]
-        result = self._rearrange(lambda value: getattr(value, name)(*arguments, **named))
+        arguments = of_arguments(*arguments, **(named if takes_named else {}))
+        result = self._rearrange(lambda value: getattr(value, name)(*arguments, **({} if takes_named else named)))
         if name.startswith("__i"):
-            self._wrote = True
+            self._wrote = self._kind(self)
             return self
         return result
 
+    takes_named = name == "update"
     method.__name__ = method.__qualname__ = name
     return method
 
 
-for _name in "append extend insert pop remove reverse sort clear __iadd__ __imul__".split():
+def _values(values):
+    return [[plain(value) for value in values]]
+
+
+def _pairs(*others, **named):
+    return [plain(dict(*others, **named))]
+
+
+for _name in "append insert pop remove reverse sort clear __imul__".split():
     setattr(SharedList, _name, _through(_name))
-for _name in "clear pop popitem setdefault update __ior__".split():
+for _name in "extend __iadd__".split():
+    setattr(SharedList, _name, _through(_name, _values))
+for _name in "clear pop popitem".split():
     setattr(SharedDict, _name, _through(_name))
+for _name in "update __ior__".split():
+    setattr(SharedDict, _name, _through(_name, _pairs))
 
 # What is read as a snapshot that writes through.
 KINDS = frozenset({dict, list})

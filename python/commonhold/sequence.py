@@ -2,6 +2,7 @@
 
 import array
 import operator
+import types
 from collections.abc import MutableSequence
 
 from commonhold import tracked
@@ -38,6 +39,8 @@ class _Sequence(Object):
     """What lists and arrays have in common: values by index, and `s[i] += 1` as one step."""
 
     __slots__ = ("_places",)
+
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     # What messages call it.
     _word = ""

@@ -83,6 +83,8 @@ class Places:
 
     def __init__(self):
         self._places = weakref.WeakValueDictionary()
+        #: The snapshots that were read of values, by their identity: see `nested`.
+        self.snapshots = weakref.WeakValueDictionary()
 
     def track(self, key, value):
         """The number as one that remembers; anything else as it is. `key` is hashable."""
@@ -138,6 +140,7 @@ class Untracked:
     """Places of an object whose reads are plain here; what is written is noted for its other proxies."""
 
     def __init__(self, places):
+        self.snapshots = places.snapshots
         self.written = places.written
         self.written_all = places.written_all
 

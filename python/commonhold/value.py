@@ -1,5 +1,7 @@
 """Counters, and values of any type."""
 
+import types
+
 from commonhold import tracked
 from commonhold._native import Object
 
@@ -49,6 +51,8 @@ class Value(_One):
     """A value of any type that processes share: `v.value += 1` is one step."""
 
     __slots__ = ("_places",)
+
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     def __init__(self, *_arguments, **_options):
         self._places = tracked.places_of(self)

@@ -30,6 +30,14 @@ struct Made {
     fence: Option<(u64, u64)>,
 }
 
+/// Its fields in their order.
+type AsMade = (
+    Option<String>,
+    Option<bool>,
+    Option<Py<PyDict>>,
+    Option<(u64, u64)>,
+);
+
 impl Made {
     fn again(&self, py: Python<'_>) -> Made {
         Made {
@@ -115,7 +123,10 @@ impl Object {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.make(None, method, arguments, named)
+        let py = method.py();
+        let call = self.call_of(method, arguments, named)?;
+        let reply = wait::without_interpreter(py, || self.shared.reply(call, None))?;
+        self.result_of(py, reply)
     }
 
     /// Calls a method that waits for so many seconds, None for ever; 0 is not at all.
@@ -128,7 +139,14 @@ impl Object {
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = timeout.map(seconds).transpose()?;
-        self.make(timeout, method, arguments, named)
+        let py = method.py();
+        let call = self.call_of(method, arguments, named)?;
+        let mut heard = wait::without_interpreter(py, || self.shared.hear(call, timeout))?;
+        let result = self.result_of(py, heard.take())?;
+        // What a signal takes from here on, nobody ever had. After this the interpreter looks once more, at once.
+        py.check_signals()?;
+        heard.keep();
+        Ok(result)
     }
 
     /// Watches over a grant that a lock just gave.
@@ -171,15 +189,7 @@ impl Object {
 
     /// Its durability, whether it must exist, its creation options and its fence, as given to the proxy.
     #[getter]
-    fn _made(
-        &self,
-        py: Python<'_>,
-    ) -> (
-        Option<String>,
-        Option<bool>,
-        Option<Py<PyDict>>,
-        Option<(u64, u64)>,
-    ) {
+    fn _made(&self, py: Python<'_>) -> AsMade {
         let made = self.made.again(py);
         (made.durability, made.exists, made.options, made.fence)
     }
@@ -229,15 +239,13 @@ impl Object {
         }
     }
 
-    fn make<'py>(
+    fn call_of<'py>(
         &self,
-        timeout: Option<Duration>,
         method: &Bound<'py, PyString>,
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = method.py();
-        let client = self.client.bind(py);
+    ) -> PyResult<Call> {
+        let client = self.client.bind(method.py());
         let mut call = Call::new(method.to_str()?, []);
         call.arguments.reserve(arguments.len());
         for argument in arguments {
@@ -247,9 +255,12 @@ impl Object {
             let name = name.extract::<String>()?;
             call.named.push((name, from_python(&value, client)?));
         }
-        let reply: Reply = wait::without_interpreter(py, || self.shared.reply(call, timeout))?;
+        Ok(call)
+    }
+
+    fn result_of<'py>(&self, py: Python<'py>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
         match reply.result {
-            Ok(value) => to_python(py, value, client),
+            Ok(value) => to_python(py, value, self.client.bind(py)),
             Err(refusal) => Err(error::refused(py, refusal)),
         }
     }

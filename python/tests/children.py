@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import commonhold
+
 
 def wait_for(child):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -99,3 +101,11 @@ def until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)
+
+
+def waiting(ch, name):
+    """How many wait for an object, which need not be there yet."""
+    try:
+        return ch.who(name)["waiting_count"]
+    except commonhold.NotFound:
+        return 0

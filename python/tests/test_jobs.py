@@ -4,7 +4,7 @@ import queue
 import random
 
 import pytest
-from children import Thread, program, until
+from children import Thread, program, until, waiting
 
 import commonhold
 
@@ -53,16 +53,13 @@ def test_arguments_are_those_of_queue(ch):
 
 def test_a_get_waits_for_a_put(ch):
     q = ch.queue("q", 1)
-    q.put(0)
-    assert q.get() == 0
-    q.task_done()
     getter = Thread(q.get)
-    until(lambda: ch.who("q")["waiting_count"] == 1)
+    until(lambda: waiting(ch, "q") == 1)
     q.put("x")
     assert getter.result() == "x"
     q.put(1)
     putter = Thread(q.put, 2)
-    until(lambda: ch.who("q")["waiting_count"] == 1)
+    until(lambda: waiting(ch, "q") == 1)
     assert (q.get(), q.get()) == (1, 2)
     putter.result()
     for _ in range(3):
@@ -84,7 +81,7 @@ def test_join_waits_until_all_is_done(ch):
     q = ch.queue("q")
     q.put(1)
     joiner = Thread(q.join)
-    until(lambda: ch.who("q")["waiting_count"] == 1)
+    until(lambda: waiting(ch, "q") == 1)
     q.get()
     q.task_done()
     joiner.result()

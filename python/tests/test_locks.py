@@ -4,13 +4,9 @@ import threading
 import time
 
 import pytest
-from children import Thread, program, until
+from children import Thread, program, until, waiting
 
 import commonhold
-
-
-def waiting(ch, name):
-    return len(ch.who(name)["waiting"])
 
 
 def test_a_block_holds_the_lock(ch):

@@ -1,6 +1,7 @@
 """What a dict keeps, and what it refuses."""
 
 import math
+import random
 import struct
 
 import pytest
@@ -173,3 +174,164 @@ def test_proxies_say_what_they_are(server, ch):
     assert repr(d) == f"<commonhold dict 'hits' at {server.url}>"
     assert repr(ch) == f"<commonhold client at {server.url}>"
     assert (d.name, d.client, ch.url) == ("hits", ch, server.url)
+
+
+KEYS = ["a", "b", 1, 2.5, (1, "x"), None, b"a", frozenset({1})]
+
+
+def outcome(act):
+    try:
+        result = act()
+    except (KeyError, TypeError, RuntimeError) as error:
+        return next(kind for kind in (KeyError, TypeError, RuntimeError) if isinstance(error, kind)), error.args
+    return exact(result)
+
+
+def test_random_programs_do_what_they_do_with_a_dict(ch):
+    raised = 0
+    for number in range(25):
+        chance = random.Random(number)
+        ours, theirs = ch.dict(f"d{number}", durability="memory"), {}
+        for at in range(40):
+            key, value = chance.choice(KEYS), chance.choice(["x", (1,), None, True, b"y"])
+            some = {chance.choice(KEYS): chance.choice("xyz") for _ in range(chance.randrange(3))}
+            step = chance.choice(
+                [
+                    lambda d: d[key],
+                    lambda d: d.__setitem__(key, value),
+                    lambda d: d.__setitem__(key, value),
+                    lambda d: d.__delitem__(key),
+                    lambda d: d.get(key),
+                    lambda d: d.get(key, value),
+                    lambda d: d.pop(key),
+                    lambda d: d.pop(key, value),
+                    lambda d: d.popitem(),
+                    lambda d: d.setdefault(key, value),
+                    lambda d: d.update(some),
+                    lambda d: d.update(list(some.items())),
+                    lambda d: d.update(some, named=value),
+                    lambda d: key in d,
+                    lambda d: len(d),
+                    lambda d: list(d),
+                    lambda d: list(reversed(d)),
+                    lambda d: list(d.items()),
+                    lambda d: list(reversed(d.items())),
+                    lambda d: list(d.values()),
+                    lambda d: list(reversed(d.values())),
+                    lambda d: list(reversed(d.keys())),
+                    lambda d: (d | some, some | d),
+                    lambda d: d == some,
+                    lambda d: (key, value) in d.items(),
+                    lambda d: value in d.values(),
+                    lambda d: d.keys() & some.keys(),
+                    lambda d: d.keys() == some.keys(),
+                    lambda d: bool(d),
+                    lambda d: d.copy(),
+                    lambda d: d.clear() if chance.random() < 0.2 else None,
+                ]
+            )
+            state = chance.getstate()
+            expected = outcome(lambda: step(theirs))
+            chance.setstate(state)
+            assert outcome(lambda: step(ours)) == expected, (number, at)
+            raised += expected[0] is KeyError
+            assert exact(ours.copy()) == exact(theirs), (number, at)
+    assert raised > 50
+
+
+def test_defaults_are_the_very_ones(ch):
+    d = ch.dict("d")
+    marker = object()
+    assert d.get("x", marker) is marker and d.pop("x", marker) is marker
+    assert d.at("x", "y").get(marker) is marker
+
+
+def test_methods_beyond_a_dicts(ch):
+    d = ch.dict("d")
+    assert d.add("x", 1) and not d.add("x", 2) and d.swap("x", 3) == 1 and d.swap("y", 1) is None
+    assert d.compare_and_set("x", 3, 4) and not d.compare_and_set("x", 3, 5)
+    assert not d.compare_and_delete("x", 3) and d.compare_and_delete("x", 4) and not d.contains("x")
+    d.update({"a": 1, "b": 2, "c": 3})
+    assert d.get_many(["a", "c", "z"]) == {"a": 1, "c": 3} and d.delete_many(["a", "z"]) == 1
+    assert d.delete("b") is True and d.delete("b") is False and d.len() == 2
+
+
+def test_dicts_are_compared_and_not_hashed(ch):
+    one, other = ch.dict("one"), ch.dict("other")
+    one["x"] = other["x"] = [1]
+    assert one == other and one == {"x": [1]} and {"x": [1]} == one and one == one
+    other["y"] = 1
+    assert one != other and one != [("x", [1])]
+    with pytest.raises(TypeError):
+        hash(one)
+    one |= other
+    assert one == other
+
+
+def test_iteration_goes_on_while_others_write(ch):
+    d = ch.dict("d", durability="memory")
+    d.update({number: number for number in range(2500)})
+    seen = []
+    for key in d:
+        if key == 100:
+            d.delete_many(range(50))
+            d["new"] = 1
+        seen.append(key)
+    assert seen[:2500] == list(range(2500)) and seen[2500:] in ([], ["new"])
+    d.clear()
+    d.update({number: number for number in range(2500)})
+    seen = []
+    for key, _ in d.items():
+        if key == 10:
+            d.clear()
+        seen.append(key)
+    assert seen == list(range(len(seen))) and 10 < len(seen) <= 1000
+
+
+def test_an_iterator_that_ended_stays_so(ch):
+    d = ch.dict("d")
+    d["x"] = 1
+    keys = iter(d)
+    assert list(keys) == ["x"]
+    d["y"] = 1
+    assert list(keys) == []
+
+
+def test_ls_turns_pages(ch):
+    for number in range(1203):
+        ch.counter(f"c{number:04}", durability="memory").increment()
+    ch.dict("d")["x"] = 1
+    names = [row["name"] for row in ch.ls()]
+    assert names == [f"c{number:04}" for number in range(1203)] + ["d"]
+    assert [row["name"] for row in ch.ls("c12")] == ["c1200", "c1201", "c1202"]
+    assert [row["entries"] for row in ch.ls(kind="dict")] == [1]
+    ch.delete("d")
+    assert list(ch.ls("d")) == []
+    with pytest.raises(commonhold.NotFound):
+        ch.delete("d")
+
+
+def test_a_proxy_outlives_its_object_s_name(ch):
+    d = ch.dict("d")
+    d["x"] = 1
+    ch.delete("d")
+    with pytest.raises(commonhold.ObjectGone):
+        d["x"] = 2
+    assert ch.dict("d").get("x") is None
+
+
+def test_every_call_of_a_closed_client_says_so(server):
+    ch = server.connect()
+    d, l, lock, q = ch.dict("d"), ch.list("l"), ch.lock("k"), ch.queue("q")
+    d["x"] = {"y": [1]}
+    inner = d["x"]
+    ch.close()
+    assert ch.closed
+    for act in (
+        lambda: inner["y"].append(2), lambda: d["x"], lambda: d.update(x=1), lambda: list(d), lambda: len(l), lambda: l.append(1), lock.acquire, q.get,
+        lambda: list(ch.ls()), ch.status, ch.dict,
+    ):
+        with pytest.raises(commonhold.Error, match="closed"):
+            act()
+    assert repr(d)
+    ch.close()

@@ -3,17 +3,9 @@
 import threading
 
 import pytest
-from children import Thread, program, until
+from children import Thread, program, until, waiting
 
 import commonhold
-
-
-def waiting(ch, name):
-    try:
-        return ch.who(name)["waiting_count"]
-    except commonhold.NotFound:
-        # The first who waits creates it.
-        return 0
 
 
 def test_a_semaphore_counts_its_permits(ch):
