@@ -1,7 +1,11 @@
 from os import PathLike
-from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from typing_extensions import disjoint_base
+
+__all__ = ["Client", "Grant", "Object"]
+
+@disjoint_base
 class Client:
     def __new__(
         cls,
@@ -19,12 +23,10 @@ class Client:
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
+        *_exception: object,
     ) -> None: ...
 
+@disjoint_base
 class Object:
     def __new__(
         cls,
@@ -37,13 +39,15 @@ class Object:
         options: dict[str, Any] | None = None,
         like: Object | None = None,
         fence: tuple[int, int] | None = None,
+        oid: int | None = None,
     ) -> Self: ...
     @property
     def kind(self) -> str: ...
     @property
     def name(self) -> str | None: ...
     @property
-    def client(self) -> Client: ...
+    def client(self) -> Any: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Grant:
