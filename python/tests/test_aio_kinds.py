@@ -3,6 +3,7 @@
 import array
 import asyncio
 import contextlib
+import pickle
 import queue
 import threading
 from collections import Counter as Tally
@@ -42,6 +43,8 @@ def test_dict(run):
         d = ch.dict("d", durability="memory")
         assert isinstance(d, aio.Dict) and d.name == "d" and d.kind == "dict" and d.client is ch
         assert (await d.get("a"), await d.get("a", 1), await d.len(), await d.contains("a")) == (None, 1, 0, False)
+        nothing = object()
+        assert await d.get("a", nothing) is nothing and await d.pop("a", nothing) is nothing
         with raises(KeyError, "a"):
             await d["a"]
         await d.set("a", {"b": [1, 2]})
@@ -132,6 +135,7 @@ def test_list(run):
         await items.set(0, 8)
         await items.set(slice(1, 3), [7, 7, 7])
         assert await items.copy() == [8, 7, 7, 7, 2, 5]
+        assert await items.increment(0) == 9 and await items.compare_and_set(0, 9, 8)
         assert await items.count(7) == 3 and await items.index(2) == 4 and await items.contains(5)
         await items.delete(0)
         await items.delete(slice(0, 2))
@@ -170,8 +174,10 @@ def test_array(run):
         assert [number async for number in numbers] == [8, 6, 7]
         assert (await numbers.len(), await numbers.typecode(), await numbers.index(6)) == (3, "i", 1)
         assert await numbers.contains(8) and await numbers.count(1) == 0
-        with raises(IndexError):
+        with raises(IndexError, "array index out of range"):
             await numbers.get(5)
+        with raises(OverflowError):
+            await numbers.set(0, 1 << 40)
         assert await ch.array("zeros", "d", size=2).tolist() == [0.0, 0.0]
 
     run(main)
@@ -183,12 +189,15 @@ def test_set(run):
         assert await members.add(1) and not await members.add(1)
         await members.update({2, 3}, [4])
         assert await members.contains(4) and await members.len() == 4
-        assert await members.union({9}) == {1, 2, 3, 4, 9} and await members.intersection([1, 9]) == {1}
-        assert await members.difference(members) == set()
+        assert await members.union({9}, [8]) == {1, 2, 3, 4, 8, 9} and await members.intersection([1, 9]) == {1}
+        assert await members.difference(members) == set() and await members.symmetric_difference({4, 5}) == {1, 2, 3, 5}
         assert await members.issuperset({1}) and not await members.issubset({1}) and await members.isdisjoint({9})
         await members.intersection_update({1, 2, 3})
         await members.difference_update({3})
         assert await members.copy() == {1, 2}
+        await members.symmetric_difference_update([2, 7])
+        assert await members.copy() == {1, 7}
+        await members.symmetric_difference_update([2, 7])
         assert await members.discard(1) and not await members.discard(1)
         await members.remove(2)
         with raises(KeyError):
@@ -372,6 +381,13 @@ def test_condition(run):
         with raises(commonhold.NotOwner):
             await condition.notify()
 
+        async with condition as grant:
+            before = grant.token
+            await condition.wait(0.001)
+            # Others have had it since, for all that the old number tells.
+            assert grant.token > before and not grant.lost
+            await grant.note("after the wait")
+
         # One that shares a lock, which is made with it.
         lock = ch.lock("shared")
         full, empty = (ch.condition(name, lock) for name in ("full", "empty"))
@@ -507,6 +523,15 @@ def test_a_codec_keeps_what_is_no_value(server):
                 await plain.value("v").get()
 
     asyncio.run(main())
+
+
+def test_proxies_stay_in_their_process(run):
+    async def main(ch):
+        for proxy in (ch.dict("d"), ch.lock("x")):
+            with raises(TypeError, "event loop"):
+                pickle.dumps(proxy)
+
+    run(main)
 
 
 def test_tasks_are_made_of_every_call(run):

@@ -1,8 +1,6 @@
 """The client, and what it makes."""
 
 import asyncio
-import os
-import sys
 import weakref
 
 from commonhold import _native
@@ -15,6 +13,7 @@ from commonhold.aio.sequence import Array, List
 from commonhold.aio.sets import Set
 from commonhold.aio.value import Counter, Value
 from commonhold.aio.waiting import Barrier, BoundedSemaphore, Event, Latch, Semaphore
+from commonhold.client import own_name
 from commonhold.codecs import codec_of
 
 #: The class of each kind.
@@ -50,11 +49,8 @@ async def connect(url=None, *, key_file=None, name=None, codec=None, heartbeat=T
     heartbeat: whether the server takes this client for dead when its loop stands still for longer than the server's term
     (10 s unless told otherwise); what it held goes to others then. Without, only when its connection breaks.
     """
-    if name is None:
-        name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    client = AsyncClient(
-        url, key_file=key_file, name=name or None, codec=codec_of(codec), heartbeat=heartbeat
-    )
+    name = own_name() if name is None else name or None
+    client = AsyncClient(url, key_file=key_file, name=name, codec=codec_of(codec), heartbeat=heartbeat)
     await client._finish(client._opened)
     return client
 
@@ -71,9 +67,13 @@ class AsyncClient(_native.AsyncClient):
     """
 
     def __init__(self, *_arguments, **_options):
+        #: Whether it was closed.
+        self.closed = False
         self._conductor = Conductor(self._driver)
         # The numbers of the tasks that hold, or held, something.
         self._owners = weakref.WeakKeyDictionary()
+        # What tasks have of locks that a grant is still around for, by the task's number and the lock's.
+        self._holds = weakref.WeakValueDictionary()
 
     def dict(self, name=None, **options):
         """A dict."""
@@ -189,6 +189,7 @@ class AsyncClient(_native.AsyncClient):
 
     async def close(self):
         """Says goodbye: what this client holds is given back, and its calls fail from now on."""
+        self.closed = True
         await self._finish(self._closed)
 
     async def __aenter__(self):

@@ -1,8 +1,9 @@
 """Queues, and what is taken of them."""
 
 from commonhold.aio.object import Entered, Fenceable
-from commonhold.errors import Broken, Refused
-from commonhold.jobs import ShutDown, _wait_of
+from commonhold.errors import Broken, Error
+from commonhold.jobs import ShutDown
+from commonhold.jobs import _wait_of as wait_of
 
 
 class Job:
@@ -41,7 +42,7 @@ class Job:
         # What went wrong in the block matters more than that the item is another's by now.
         try:
             await self.nack()
-        except (Refused, ConnectionError):
+        except Error:
             pass
 
     def __repr__(self):
@@ -61,7 +62,7 @@ class Queue(Fenceable):
 
     async def put(self, item, block=True, timeout=None):
         """Adds an item; waits for room. `queue.Full` if there was none in time."""
-        await self._do(_wait_of(block, timeout), "put", item)
+        await self._do(wait_of(block, timeout), "put", item)
 
     async def put_nowait(self, item):
         """Adds an item if there is room."""
@@ -69,11 +70,11 @@ class Queue(Fenceable):
 
     async def put_many(self, items, block=True, timeout=None):
         """Adds items, all at once; waits until there is room for all of them."""
-        await self._do(_wait_of(block, timeout), "put_many", list(items))
+        await self._do(wait_of(block, timeout), "put_many", list(items))
 
     async def get(self, block=True, timeout=None):
         """Removes and returns the next item; waits for one. `queue.Empty` if none came in time."""
-        return await self._do(_wait_of(block, timeout), "get")
+        return await self._do(wait_of(block, timeout), "get")
 
     async def get_nowait(self):
         """Removes and returns the next item if there is one."""
@@ -81,14 +82,14 @@ class Queue(Fenceable):
 
     async def get_many(self, n, block=True, timeout=None):
         """Removes and returns a list of the next items: at least one, and at most n or about 1 MiB."""
-        return await self._do(_wait_of(block, timeout), "get_many", n)
+        return await self._do(wait_of(block, timeout), "get_many", n)
 
     def take(self, block=True, timeout=None, *, lease=None):
         """Borrows the next item: it comes back to its place if this client dies, or after `lease` seconds.
 
         Await it for the `Job`, or enter it by `async with`.
         """
-        return Entered(self._take(_wait_of(block, timeout), lease))
+        return Entered(self._take(wait_of(block, timeout), lease))
 
     async def _take(self, wait, lease):
         return Job(self, await self._do(wait, "take", lease))

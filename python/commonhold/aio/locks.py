@@ -6,33 +6,51 @@ import weakref
 from contextlib import asynccontextmanager
 
 from commonhold.aio.object import Object
-from commonhold.errors import LockTimeout, Refused
-from commonhold.locks import wait_of
+from commonhold.errors import Error, LockTimeout
+from commonhold.locks import until, wait_of
+
+
+class _Hold:
+    """What a task has of a lock: a condition's wait gives it up and gets it back under another number."""
+
+    __slots__ = ("__weakref__", "fence", "token", "watch")
+
+    def __init__(self, lock, granted):
+        self.renew(lock, granted)
+
+    def renew(self, lock, granted):
+        self.token = granted["token"]
+        self.fence = (granted["lock"], self.token)
+        self.watch = lock._watch(*self.fence)
 
 
 class Grant:
     """A lock that is held. It is not given back by being forgotten: leave the block, or `release` it. Any task may."""
 
-    __slots__ = ("_lock", "_watch", "fence", "previous_end", "previous_note", "previous_owner_died", "token")
+    __slots__ = ("_hold", "_lock", "previous_note", "previous_owner_died")
 
     def __init__(self, lock, granted):
         self._lock = lock
-        #: The number of this grant, above that of every grant of this lock before it.
-        self.token = granted["token"]
-        #: What `fenced` takes: the lock's number and the token.
-        self.fence = (granted["lock"], self.token)
+        self._hold = lock._held(granted)
         #: Did the holder before this one lose the lock without giving it back? What it guards may be half done.
         self.previous_owner_died = granted["previous_owner_died"]
-        #: How the hold before this one ended, if its holder did not give it back: "died", "expired" or "forced"; else None.
-        self.previous_end = granted["previous_end"]
         #: The note that such a holder left.
         self.previous_note = granted["previous_note"]
-        self._watch = lock._watch(*self.fence)
+
+    @property
+    def token(self):
+        """The number of this grant, above that of every grant of this lock before it. A condition's wait changes it."""
+        return self._hold.token
+
+    @property
+    def fence(self):
+        """What `fenced` takes: the lock's number and the token."""
+        return self._hold.fence
 
     @property
     def lost(self):
         """Was it lost, as far as is known now? What a superseded holder must not write is written `fenced`."""
-        return self._watch.lost
+        return self._hold.watch.lost
 
     async def note(self, text):
         """Leaves a note that others see while the lock is held, and the next holder if this one dies."""
@@ -53,7 +71,7 @@ class Grant:
 class _Lockable(Object):
     """What is held by a task."""
 
-    __slots__ = ("_grants", "_options")
+    __slots__ = ("_blocks", "_options")
 
     _owned = True
 
@@ -61,8 +79,8 @@ class _Lockable(Object):
         super().__init__(*arguments, **options)
         # How the block acquires.
         self._options = (wait, lease, note)
-        # What the tasks hold by the blocks that they are in, the innermost last.
-        self._grants = weakref.WeakKeyDictionary()
+        # The grants of the blocks that each task is in, innermost last.
+        self._blocks = weakref.WeakKeyDictionary()
 
     def __new__(cls, *arguments, wait=None, lease=None, note=None, **options):
         return super().__new__(cls, *arguments, **options)
@@ -81,13 +99,27 @@ class _Lockable(Object):
         except LockTimeout:
             return False
 
+    def _held(self, granted):
+        """The hold of a grant that this task was given: levels of one rlock have one."""
+        holds, key = self.client._holds, (self.client._owner(), granted["lock"])
+        hold = holds.get(key)
+        if hold is None or hold.token != granted["token"]:
+            hold = holds[key] = _Hold(self, granted)
+        return hold
+
+    def _renewed(self, granted):
+        """A condition's wait took the lock again: grants of it go on, whichever proxy they are of."""
+        hold = self.client._holds.get((self.client._owner(), granted["lock"]))
+        if hold is not None:
+            hold.renew(self, granted)
+
     async def __aenter__(self):
         grant = await self._acquire("acquire", *self._options)
-        self._grants.setdefault(asyncio.current_task(), []).append(grant)
+        self._blocks.setdefault(asyncio.current_task(), []).append(grant)
         return grant
 
     async def __aexit__(self, kind, _error, _traceback):
-        await _leave(self._grants[asyncio.current_task()].pop().release, kind)
+        await _leave(self._blocks[asyncio.current_task()].pop(), kind)
 
     async def release(self):
         """Gives back what this task holds, even if this is cancelled."""
@@ -103,15 +135,16 @@ class _Lockable(Object):
 
     def fenced(self, grant):
         """The same object, whose calls are refused with `FencedOut` unless the grant of another lock holds."""
-        return self._fenced(grant)
+        wait, lease, note = self._options
+        return self._fenced(grant, wait=wait, lease=lease, note=note)
 
 
-async def _leave(release, kind):
+async def _leave(grant, kind):
     try:
-        await release()
-    except Exception as also:
+        await grant.release()
+    except Error:
         # What went wrong in the block matters more than that the lock was lost.
-        if kind is None or not isinstance(also, (ConnectionError, Refused)):
+        if kind is None:
             raise
 
 
@@ -143,21 +176,21 @@ class Condition(Lock):
         Cancelled, it takes the lock again as well, as that of asyncio does; but once only, if it was taken several times.
         """
         try:
-            return (await self._wait(timeout, "wait"))["notified"]
+            granted = await self._wait(until(timeout), "wait")
         except asyncio.CancelledError:
             await self._again()
             raise
+        self._renewed(granted)
+        return granted["notified"]
 
     async def _again(self):
-        cancelled = None
+        """Takes the lock whoever cancels it meanwhile: the caller is in a block that gives it back."""
         while True:
             try:
-                await self._acquire("acquire", None, *self._options[1:])
-                break
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+                self._renewed(await self._wait(None, "acquire"))
+                return
+            except asyncio.CancelledError:
+                pass
 
     async def wait_for(self, predicate, timeout=None):
         """Waits until the predicate is true, or the time is over; returns what it said last.
@@ -186,11 +219,6 @@ class Condition(Lock):
         """How many wait."""
         return await self._call("waiting")
 
-    async def __aexit__(self, kind, _error, _traceback):
-        self._grants[asyncio.current_task()].pop()
-        # A wait took the lock again under another number.
-        await _leave(self.release, kind)
-
 
 class RWLock(_Lockable):
     """A lock for many readers or one writer; writers are not starved."""
@@ -208,14 +236,12 @@ class RWLock(_Lockable):
     @asynccontextmanager
     async def _block(self, method, wait, lease, note):
         grant = await self._acquire(method, wait, lease, note)
-        kind = None
         try:
             yield grant
         except BaseException as error:
-            kind = type(error)
+            await _leave(grant, type(error))
             raise
-        finally:
-            await _leave(grant.release, kind)
+        await _leave(grant, None)
 
     async def acquire_read(self, blocking=True, timeout=None, *, lease=None, note=None):
         """Takes it with other readers; returns a `Grant`, or False if the time was over before."""

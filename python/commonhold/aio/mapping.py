@@ -31,7 +31,13 @@ class Dict(Fenceable):
 
     async def get(self, key, default=None):
         """The value of a key, or the default."""
-        return await self._call("get", key, default)
+        if default is None:
+            return await self._call("get", key, None)
+        # The default itself: it need not be anything that can be sent.
+        try:
+            return await self._call("get", key)
+        except Missing:
+            return default
 
     async def set(self, key, value):
         """Sets the value of a key."""
@@ -55,11 +61,11 @@ class Dict(Fenceable):
 
     async def pop(self, key, default=_NOTHING):
         """Deletes a key and returns its value, or the default."""
-        if default is not _NOTHING:
-            return await self._call("pop", key, default)
         try:
             return await self._call("pop", key)
         except Missing:
+            if default is not _NOTHING:
+                return default
             raise KeyError(key) from None
 
     async def popitem(self):

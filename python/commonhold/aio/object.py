@@ -67,8 +67,11 @@ class Object(_native.AsyncObject):
         conductor.expect()
         return await conductor.finish(begin(*arguments))
 
-    def _fenced(self, grant):
-        return type(self)(self.client, self.kind, self.name, like=self, fence=grant.fence)
+    def _fenced(self, grant, **own):
+        return type(self)(self.client, self.kind, self.name, like=self, fence=grant.fence, **own)
+
+    def __reduce_ex__(self, _protocol):
+        raise TypeError(f"{self!r} belongs to its event loop and cannot be pickled: pickle its name")
 
 
 class Fenceable(Object):

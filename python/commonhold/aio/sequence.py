@@ -1,31 +1,40 @@
 """Lists and arrays."""
 
 import array
+import operator
 
 from commonhold.aio.object import Fenceable
-from commonhold.errors import Missing
+from commonhold.errors import Missing, OutOfBounds
+from commonhold.sequence import _parts as parts_of
+from commonhold.sequence import _place as place_of
 
 _PAGE = 1000
 
 
-class _Indexed(Fenceable):
+class _Sequence(Fenceable):
     """What is reached by index or slice: `await l[0]`, `await l.set(slice(0, 2), [1, 2])`."""
 
     __slots__ = ()
 
+    # What messages call it.
+    _word = ""
+
     async def __getitem__(self, index):
         """The value at an index; a slice gives a copy."""
         if isinstance(index, slice):
-            return await self._call("get_slice", index.start, index.stop, index.step)
-        return await self._at("get", index)
+            return await self._call("get_slice", *parts_of(index))
+        return await self._at("", "get", index)
+
+    async def get(self, index):
+        """The value at an index, as `await l[index]`."""
+        return await self[index]
 
     async def set(self, index, value):
         """Sets the value at an index, or the values of a slice."""
         if isinstance(index, slice):
-            values = await _values(value)
-            await self._call("set_slice", values, index.start, index.stop, index.step)
+            await self._call("set_slice", await _values(value), *parts_of(index))
         else:
-            await self._at("set", index, value)
+            await self._at("assignment ", "set", index, value)
 
     async def len(self):
         """How many values there are."""
@@ -35,39 +44,38 @@ class _Indexed(Fenceable):
         """Tells whether a value equals this one."""
         return await self._call("contains", value)
 
-    async def index(self, value, start=0, stop=None):
-        """The index of the first value that equals this one; ValueError if there is none."""
-        try:
-            return await self._call("index", value, start, stop)
-        except Missing as missing:
-            raise ValueError(str(missing)) from None
-
     async def count(self, value):
         """How many values equal this one."""
         return await self._call("count", value)
 
-    async def _at(self, method, *arguments):
+    async def increment(self, index, by=1, *, min=None, max=None, clamp=False):
+        """Adds to the number at an index and returns the new one, in one step that no other client comes between."""
+        return await self._at("", "increment", index, by, min, max, clamp)
+
+    async def compare_and_set(self, index, expected, value):
+        """Replaces what is at an index if it equals the expected value; returns whether it did."""
+        return await self._at("assignment ", "compare_and_set", index, expected, value)
+
+    async def _at(self, doing, method, index, *arguments):
         try:
-            return await self._call(method, *arguments)
-        except Missing as missing:
-            raise IndexError(str(missing)) from None
+            return await self._call(method, place_of(index, self._word), *arguments)
+        except Missing:
+            raise IndexError(f"{self._word} {doing}index out of range") from None
 
 
-class List(_Indexed):
+class List(_Sequence):
     """A list that processes share. `async for` fetches pages and goes on while others write."""
 
     __slots__ = ()
 
-    async def get(self, index):
-        """The value at an index, as `await l[index]`."""
-        return await self[index]
+    _word = "list"
 
     async def delete(self, index):
         """Deletes the value at an index, or the values of a slice."""
         if isinstance(index, slice):
-            await self._call("delete_slice", index.start, index.stop, index.step)
+            await self._call("delete_slice", *parts_of(index))
         else:
-            await self._at("delete", index)
+            await self._at("assignment ", "delete", index)
 
     async def append(self, value):
         """Adds a value at the end."""
@@ -79,18 +87,29 @@ class List(_Indexed):
 
     async def insert(self, index, value):
         """Adds a value before an index."""
-        await self._call("insert", index, value)
+        await self._call("insert", operator.index(index), value)
 
     async def pop(self, index=-1):
         """Deletes the value at an index and returns it."""
-        return await self._at("pop", index)
+        try:
+            return await self._call("pop", operator.index(index))
+        except Missing as missing:
+            empty = str(missing).startswith("pop from empty list")
+            raise IndexError("pop from empty list" if empty else "pop index out of range") from None
 
     async def remove(self, value):
         """Deletes the first value that equals this one."""
         try:
             await self._call("remove", value)
-        except Missing as missing:
-            raise ValueError(str(missing)) from None
+        except Missing:
+            raise ValueError("list.remove(x): x not in list") from None
+
+    async def index(self, value, start=0, stop=None):
+        """The index of the first value that equals this one."""
+        try:
+            return await self._call("index", value, start, stop)
+        except Missing:
+            raise ValueError(f"{value!r} is not in list") from None
 
     async def reverse(self):
         """Reverses the order."""
@@ -98,7 +117,7 @@ class List(_Indexed):
 
     async def sort(self, *, reverse=False):
         """Sorts. A key function would have to run in the server: sort a copy by it, and store that as the whole slice."""
-        await self._call("sort", reverse)
+        await self._call("sort", bool(reverse))
 
     async def clear(self):
         """Deletes all values."""
@@ -118,10 +137,12 @@ class List(_Indexed):
                 return
 
 
-class Array(_Indexed):
+class Array(_Sequence):
     """Numbers of one type that processes share, as `array.array`."""
 
     __slots__ = ("_type",)
+
+    _word = "array"
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -138,17 +159,19 @@ class Array(_Indexed):
         found = await super().__getitem__(index)
         return await self._array(found) if isinstance(index, slice) else found
 
-    async def get(self, index):
-        """The element at an index, as `await a[index]`."""
-        return await self[index]
+    async def set(self, index, value):
+        """Sets the element at an index, or the elements of a slice. OverflowError for a number that the type cannot hold."""
+        try:
+            await super().set(index, value)
+        except OutOfBounds as beyond:
+            raise OverflowError(str(beyond)) from None
 
-    async def increment(self, index, by=1, *, min=None, max=None, clamp=False):
-        """Adds to the element at an index and returns the new one, in one step that no other client comes between."""
-        return await self._at("increment", index, by, min, max, clamp)
-
-    async def compare_and_set(self, index, expected, value):
-        """Replaces the element at an index if it equals the expected one; returns whether it did."""
-        return await self._at("compare_and_set", index, expected, value)
+    async def index(self, value, start=0, stop=None):
+        """The index of the first element that equals this value."""
+        try:
+            return await self._call("index", value, start, stop)
+        except Missing:
+            raise ValueError("array.index(x): x not in array") from None
 
     async def copy(self):
         """All of it as an `array.array`, as it is at one time."""
@@ -167,4 +190,4 @@ class Array(_Indexed):
 
 
 async def _values(values):
-    return await values.copy() if isinstance(values, List) else list(values)
+    return list(await values.copy() if isinstance(values, _Sequence) else values)

@@ -12,6 +12,10 @@ async def _members(other):
     return other if isinstance(other, (set, frozenset)) else list(other)
 
 
+async def _all_members(others):
+    return [await _members(other) for other in others]
+
+
 class Set(Fenceable):
     """A set that processes share. `async for` fetches pages and goes on while others write."""
 
@@ -78,17 +82,28 @@ class Set(Fenceable):
         """Removes members, all at once; returns how many were there."""
         return await self._call("discard_many", await _members(members))
 
-    async def union(self, other):
-        """A plain set of the members of both."""
-        return await self._call("union", await _members(other))
+    async def symmetric_difference_update(self, other):
+        """Adds the members that are new and removes the others: in two steps, that others may come between."""
+        members = set(await _members(other))
+        there = await self._call("intersection", members)
+        await self._call("difference_update", there)
+        await self._call("update", members - there)
 
-    async def intersection(self, other):
-        """A plain set of the members that are in both."""
-        return await self._call("intersection", await _members(other))
+    async def union(self, *others):
+        """A plain set of its members and all others."""
+        return (await self.copy()).union(*await _all_members(others))
 
-    async def difference(self, other):
-        """A plain set of its members that are not in the other."""
-        return await self._call("difference", await _members(other))
+    async def intersection(self, *others):
+        """A plain set of its members that are in all others."""
+        return (await self.copy()).intersection(*await _all_members(others))
+
+    async def difference(self, *others):
+        """A plain set of its members that are in no other."""
+        return (await self.copy()).difference(*await _all_members(others))
+
+    async def symmetric_difference(self, other):
+        """A plain set of the members that are in one of both."""
+        return (await self.copy()).symmetric_difference(await _members(other))
 
     async def symmetric_difference(self, other):
         """A plain set of the members that are in one of both."""

@@ -3,8 +3,8 @@
 import threading
 
 from commonhold.aio.object import Object
-from commonhold.errors import Broken
-from commonhold.locks import wait_of
+from commonhold.errors import Broken, LockLost
+from commonhold.locks import until
 
 
 class Semaphore(Object):
@@ -19,7 +19,9 @@ class Semaphore(Object):
 
         Cancelled, it has taken none.
         """
-        return await self._wait(wait_of(blocking, timeout), "acquire", n)
+        if not blocking and timeout is not None:
+            raise ValueError("can't specify timeout for non-blocking acquire")
+        return await self._wait(until(timeout) if blocking else 0, "acquire", n)
 
     async def release(self, n=1):
         """Gives permits back: the caller's own, else those of others. They are given even if this is cancelled."""
@@ -33,8 +35,13 @@ class Semaphore(Object):
         await self.acquire()
         return True
 
-    async def __aexit__(self, *_exception):
-        await self.release()
+    async def __aexit__(self, kind, _error, _traceback):
+        try:
+            await self._call("release", 1, own=True)
+        except LockLost:
+            # What went wrong in the block matters more.
+            if kind is None:
+                raise
 
 
 class BoundedSemaphore(Semaphore):
@@ -62,7 +69,7 @@ class Event(Object):
 
     async def wait(self, timeout=None):
         """Waits until the flag is set; returns whether it is."""
-        return await self._wait(timeout, "wait")
+        return await self._wait(until(timeout), "wait")
 
 
 class Barrier(Object):
@@ -77,7 +84,7 @@ class Barrier(Object):
         time-out was over.
         """
         try:
-            return await self._wait(timeout, "wait")
+            return await self._wait(until(timeout), "wait")
         except Broken as broken:
             raise threading.BrokenBarrierError(str(broken)) from None
 
@@ -113,7 +120,7 @@ class Latch(Object):
 
     async def wait(self, timeout=None):
         """Waits until the count is 0; returns whether it is."""
-        return await self._wait(timeout, "wait")
+        return await self._wait(until(timeout), "wait")
 
     async def get(self):
         """What is left of the count."""
