@@ -21,7 +21,8 @@ test-rust:
 
 test-python: $(VENV)/ready
 	cd python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --quiet --locked
-	cd python && $(VENV)/bin/python -m mypy.stubtest commonhold
+	cd python && $(VENV)/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+	  --allowlist stubtest.allow --ignore-unused-allowlist commonhold
 	cd python && $(VENV)/bin/python -m pytest -q
 
 $(VENV)/ready: python/requirements.txt | python-there

@@ -3,7 +3,7 @@ from typing import Any, Literal, Self, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Client", "Grant", "Object"]
+__all__ = ["AsyncClient", "AsyncObject", "Call", "Client", "Driver", "Grant", "Object", "Server", "command"]
 
 @disjoint_base
 class Client:
@@ -54,6 +54,7 @@ class Grant:
     @property
     def lost(self) -> bool: ...
 
+@disjoint_base
 class AsyncClient:
     def __new__(
         cls,
@@ -67,6 +68,7 @@ class AsyncClient:
     @property
     def url(self) -> str: ...
 
+@disjoint_base
 class AsyncObject:
     def __new__(
         cls,

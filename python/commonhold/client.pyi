@@ -41,6 +41,8 @@ class Client(_native.Client):
         key_file: str | PathLike[str] | None = None,
         name: str | None = None,
         codec: str | Codec | None = None,
+        authkey: bytes | None = None,
+        patience: tuple[float, float] | None = None,
     ) -> Self: ...
     def __init__(
         self,
@@ -49,6 +51,8 @@ class Client(_native.Client):
         key_file: str | PathLike[str] | None = None,
         name: str | None = None,
         codec: str | Codec | None = None,
+        authkey: bytes | None = None,
+        patience: tuple[float, float] | None = None,
     ) -> None: ...
     def close(self) -> None: ...
     def __exit__(self, *_exception: object) -> None: ...

@@ -86,9 +86,10 @@ def test_codecs_may_be_ones_own(server, ch):
         name = "json"
 
         def dumps(self, value):
-            return json.dumps(sorted(value)).encode()
+            return json.dumps(sorted(value)).encode(), []
 
-        def loads(self, data):
+        def loads(self, data, objects):
+            assert objects == []
             return range(len(json.loads(data)))
 
     with server.connect(codec=Json()) as own:

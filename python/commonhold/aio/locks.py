@@ -27,13 +27,15 @@ class _Hold:
 class Grant:
     """A lock that is held. It is not given back by being forgotten: leave the block, or `release` it. Any task may."""
 
-    __slots__ = ("_hold", "_lock", "previous_note", "previous_owner_died")
+    __slots__ = ("_hold", "_lock", "previous_end", "previous_note", "previous_owner_died")
 
     def __init__(self, lock, granted):
         self._lock = lock
         self._hold = lock._held(granted)
         #: Did the holder before this one lose the lock without giving it back? What it guards may be half done.
         self.previous_owner_died = granted["previous_owner_died"]
+        #: How the hold before this one ended, if its holder did not give it back: "died", "expired" or "forced"; else None.
+        self.previous_end = granted["previous_end"]
         #: The note that such a holder left.
         self.previous_note = granted["previous_note"]
 
