@@ -66,9 +66,9 @@ type Undo = Box<dyn Fn(&Value) -> Option<Call> + Send + Sync>;
 
 fn undo_of(kind: &str, call: &Call) -> Option<Undo> {
     match (kind, call.method.as_str()) {
-        ("lock" | "rlock" | "condition", "acquire")
-        | ("condition" | "lock" | "rlock", "wait")
-        | ("rwlock", "read" | "write") => Some(Box::new(guard::undo)),
+        ("lock" | "rlock" | "condition", "acquire" | "wait") | ("rwlock", "read" | "write") => {
+            Some(Box::new(guard::undo))
+        }
         ("semaphore" | "bounded_semaphore", "acquire") => {
             let named = call.named.iter().find(|(name, _)| name == "n");
             let n = named

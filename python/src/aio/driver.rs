@@ -14,7 +14,7 @@ use std::time::Instant;
 #[pyclass(frozen, module = "commonhold._native")]
 pub(crate) struct Driver {
     /// `None` only while it is dropped.
-    driver: Mutex<Option<commonhold::Driver>>,
+    lane: Mutex<Option<commonhold::Driver>>,
     mailbox: Arc<Mailbox>,
     descriptor: i32,
 }
@@ -23,7 +23,7 @@ impl Driver {
     pub(super) fn new(driver: commonhold::Driver, mailbox: &Arc<Mailbox>) -> Driver {
         Driver {
             descriptor: driver.as_fd().as_raw_fd(),
-            driver: Mutex::new(Some(driver)),
+            lane: Mutex::new(Some(driver)),
             mailbox: Arc::clone(mailbox),
         }
     }
@@ -38,7 +38,7 @@ impl Driver {
 
     /// Promises a turn soon, for which the descriptor need not become readable.
     fn attend(&self) {
-        if let Some(driver) = &*self.driver.lock() {
+        if let Some(driver) = &*self.lane.lock() {
             driver.attend();
         }
     }
@@ -47,7 +47,7 @@ impl Driver {
     /// at the latest, None if nothing is planned, and whether it is over because the client is closed.
     fn drive(&self, py: Python<'_>) -> (Vec<u64>, Option<f64>, bool) {
         let (next, over) = py.detach(|| {
-            let mut driver = self.driver.lock();
+            let mut driver = self.lane.lock();
             driver.as_mut().map_or((None, true), |driver| {
                 let next = driver.drive();
                 (next, driver.is_over())
@@ -61,7 +61,7 @@ impl Driver {
     /// Lets go of the parent's connection in a forked child.
     fn forget(&self) {
         // A thread that drove it at the fork is not here to go on: then the connection stays as it is.
-        if let Some(mut driver) = self.driver.try_lock()
+        if let Some(mut driver) = self.lane.try_lock()
             && let Some(driver) = &mut *driver
         {
             driver.forget();
@@ -71,7 +71,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        wait::let_go(self.driver.get_mut().take());
+        wait::let_go(self.lane.get_mut().take());
     }
 }
 
