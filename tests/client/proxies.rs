@@ -293,7 +293,7 @@ both!(a_bounded_semaphore_refuses_what_was_not_taken, ch, {
     assert_eq!(code!(semaphore.release(1)), Some(Code::OutOfBounds));
     let permit = got!(made!(semaphore.acquire()));
     got!(semaphore.release(1));
-    assert_eq!(code!(permit.release()), Some(Code::OutOfBounds));
+    assert_eq!(code!(permit.release()), Some(Code::LockLost));
     assert_eq!(
         code!(made!(semaphore.acquire().permits(2))),
         Some(Code::BadArguments)

@@ -260,8 +260,7 @@ impl Semaphore {
             left -= permit.n.min(left);
         }
         if left > 0 && all {
-            let message =
-                "the permits came back before, with the client's lease: others may have them";
+            let message = "the permits came back before: others may have them";
             return Err(Refusal::new(Code::LockLost, message));
         }
         if left > 0 {

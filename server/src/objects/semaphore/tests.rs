@@ -374,7 +374,7 @@ fn who_gives_back_its_own_takes_nothing_from_others() {
         take(bench, 3, 1);
         check_value(bench, 1);
         let lost = bench.call(1, true, own(2));
-        let message = "the permits came back before, with the client's lease: others may have them";
+        let message = "the permits came back before: others may have them";
         check_refused(lost, Code::LockLost, message);
         check_value(bench, 1);
         // Not even in part.
