@@ -1,8 +1,9 @@
 //! The terminal, lent to a command that wants it.
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::{Pid as AnyPid, getpgid, getppid, getsid};
 use rustix::io::Result;
-use rustix::process::{Pid, getpgid, getpgrp, getppid, getsid};
+use rustix::process::{Pid, getpgrp};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 use std::fs::{self, File};
 
@@ -67,25 +68,35 @@ fn from_the_background(act: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// Is there a shell that would let the group of this process go on if it stopped? The kernel asks the same of a group
 /// before a terminal's Ctrl-Z stops it.
+///
+/// Processes outside of the PID namespace of this one all have the number 0 (`pid_namespaces(7)`), so nothing can be told of a
+/// session that one of them leads: nobody is trusted to let the group go on.
 pub(super) fn is_watched() -> bool {
-    let (Ok(session), group) = (getsid(None), getpgrp()) else {
+    let outside = AnyPid::from_raw(0);
+    let (Ok(session), Ok(group)) = (getsid(None), getpgid(None)) else {
         return false;
     };
-    let mut above = getppid();
-    while let Some(parent) = above {
+    if session == outside {
+        return false;
+    }
+    let mut parent = getppid();
+    while parent != outside {
         if getsid(Some(parent)) != Ok(session) {
             return false;
         }
         if getpgid(Some(parent)) != Ok(group) {
             return true;
         }
-        above = parent_of(parent);
+        let Some(next) = parent_of(parent) else {
+            return false;
+        };
+        parent = next;
     }
     false
 }
 
-fn parent_of(process: Pid) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).ok()?;
+fn parent_of(process: AnyPid) -> Option<AnyPid> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    Pid::from_raw(line.trim().parse().ok()?)
+    line.trim().parse().ok().map(AnyPid::from_raw)
 }
