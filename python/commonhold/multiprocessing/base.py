@@ -1,6 +1,6 @@
 """What all proxies have in common: how they find their object, hold it, call it and go from process to process."""
 
-from multiprocessing import process
+from multiprocessing import process, util
 from multiprocessing.context import get_spawning_popen
 
 from commonhold import errors
@@ -24,6 +24,8 @@ TYPEIDS = {
     "value": "Value",
 }
 _KINDS = {typeid: kind for kind, typeid in TYPEIDS.items()} | {"JoinableQueue": "queue"}
+#: The class of proxies of each kind: the module of them fills it in.
+CLASSES = {}
 _ANY = frozenset({"__repr__", "__str__", "#GETVALUE"})
 
 
@@ -89,7 +91,11 @@ class BaseProxy:
         elif incref:
             self._reach()
         else:
-            clients.expect(self)
+            try:
+                self._reach()
+            except Exception as error:
+                # Its first call says so: the process that got it starts all the same.
+                util.info("cannot hold a proxy that came along: %s", error)
 
     def _callmethod(self, methodname, args=(), kwds={}):
         """Calls a method of the object and returns a copy of its result."""
@@ -172,23 +178,22 @@ class BaseProxy:
         """What is noted beside a pickle for this very manager that holds the proxy, and how to build it again."""
         if self._token.address != address or self._commonhold_object is None:
             return None
-        auto = getattr(self, "_isauto", False)
-        kwds = {"exposed": self._exposed_} if auto else {}
-        maker = AutoProxy if auto else type(self)
+        maker, kwds = self._maker()
         return self._referent, (_mentioned, maker, self._token, self._serializer, kwds)
+
+    def _maker(self):
+        """What makes proxies of this class, and what it is given to do so."""
+        exposed = self.__dict__.get("_isauto")
+        return (type(self), {}) if exposed is None else (AutoProxy, {"exposed": exposed})
 
     def __reduce__(self):
         oid = self._oid()
         if oid is not None and self._commonhold_object is not None:
             # Whoever unpickles it holds it then. Until then the server keeps it.
             self._referent.client.pin([oid])
-        kwds = {}
+        maker, kwds = self._maker()
         if get_spawning_popen() is not None:
             kwds["authkey"] = self._authkey
-        maker = type(self)
-        if getattr(self, "_isauto", False):
-            kwds["exposed"] = self._exposed_
-            maker = AutoProxy
         return RebuildProxy, (maker, self._token, self._serializer, kwds)
 
     def __deepcopy__(self, memo):
@@ -215,7 +220,7 @@ def RebuildProxy(func, token, serializer, kwds):
     """Makes a proxy that was pickled."""
     if "authkey" in kwds:
         clients.remember_key(token.address, kwds["authkey"])
-    # A process that is just being started holds it once it runs.
+    # A process that is just being started must not fail because a manager has.
     incref = kwds.pop("incref", True) and not getattr(process.current_process(), "_inheriting", False)
     return func(token, serializer, incref=incref, **kwds)
 
@@ -244,10 +249,19 @@ def _forwarding(name):
 
 
 def AutoProxy(token, serializer, manager=None, authkey=None, exposed=None, incref=True, manager_owned=False):
-    """A proxy with the public methods of its object, or the exposed ones."""
-    if exposed is None:
-        exposed = registry.public_methods(token._extra["kind"])
-    made = MakeProxyType(f"AutoProxy[{token.typeid}]", exposed)
+    """A proxy with the public methods of its object, or the exposed ones.
+
+    Dicts and lists have all that their own classes of proxies have, unless somebody chose: `d[key]` is no public method.
+    """
+    kind = token._extra["kind"]
+    public = registry.public_methods(kind)
+    exposed = public if exposed is None else tuple(exposed)
+    name = f"AutoProxy[{token.typeid}]"
+    if exposed == public and kind in ("dict", "list"):
+        made = type(name, (CLASSES[kind],), {"__module__": __name__})
+    else:
+        made = MakeProxyType(name, exposed)
     proxy = made(token, serializer, manager=manager, authkey=authkey, incref=incref, manager_owned=manager_owned)
-    proxy._isauto = True
+    # With these methods it is built again.
+    proxy._isauto = exposed
     return proxy

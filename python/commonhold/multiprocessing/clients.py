@@ -6,13 +6,14 @@ child's own session as soon as multiprocessing starts it, or at its first call.
 
 import os
 import threading
+import time
 import weakref
 from multiprocessing import process, util
 
 from commonhold import _native, errors
 from commonhold.client import Client as NativeClient
 from commonhold.multiprocessing.codec import Codec
-from commonhold.multiprocessing.errors import translated
+from commonhold.multiprocessing.errors import ManagerGone, translated
 
 #: How long a server that keeps its data is waited for when the connection breaks, in seconds, and any other.
 PATIENCE = 60.0
@@ -25,8 +26,6 @@ generation = 0
 
 _clients = {}
 _keys = {}
-# Proxies that came to a process while it was being started, weakly.
-_expected = []
 _lock = threading.RLock()
 
 
@@ -125,17 +124,27 @@ def of(address, authkey):
 
 
 def _connect(address, authkey):
-    try:
-        client = Client(address, authkey, IMPATIENCE)
-        if client.status()["data"]:
-            # It comes back with all that it had.
-            client.end("another connection took over")
-            client = Client(address, authkey, PATIENCE)
-            client.durability = "durable"
-    except errors.Error as error:
-        raise translated(error) from None
-    _keys[address] = authkey
-    return client
+    until = time.monotonic() + IMPATIENCE
+    while True:
+        try:
+            client = Client(address, authkey, IMPATIENCE)
+            if client.status()["data"]:
+                # It comes back with all that it had.
+                client.end("another connection took over")
+                client = Client(address, authkey, PATIENCE)
+                client.durability = "durable"
+        except errors.Error as error:
+            raised = translated(error)
+        else:
+            _keys[address] = authkey
+            return client
+        # Somebody listened, but was just about to begin or to end.
+        if not isinstance(raised, ManagerGone) or time.monotonic() > until:
+            try:
+                raise raised
+            finally:
+                del raised
+        time.sleep(0.02)
 
 
 def end(address, why):
@@ -157,20 +166,8 @@ def remember_key(address, authkey):
     _keys.setdefault(address, authkey)
 
 
-def expect(proxy):
-    """A proxy that this process will hold as soon as it runs."""
-    _expected.append(weakref.ref(proxy))
-
-
 def renew():
     """A child that multiprocessing started holds what it inherited, and says goodbye on its own behalf."""
-    for proxy in [weak() for weak in _expected]:
-        try:
-            if proxy is not None:
-                proxy._renew()
-        except Exception as error:
-            util.info("cannot hold a proxy that came along: %s", error)
-    _expected.clear()
     for client in list(_clients.values()):
         try:
             client.enter()

@@ -10,9 +10,8 @@ from commonhold import errors
 from commonhold.multiprocessing import clients, registry
 from commonhold.multiprocessing.base import AutoProxy, BaseProxy, MakeProxyType, RebuildProxy, Token, token_of
 from commonhold.multiprocessing.errors import ProcessError, RemoteError, remote, translated
-from commonhold.multiprocessing.process import REQUESTS, Server, run
+from commonhold.multiprocessing.process import REQUESTS, run, serve_here
 from commonhold.multiprocessing.proxies import (
-    CLASSES,
     AcquirerProxy,
     ArrayProxy,
     BarrierProxy,
@@ -234,16 +233,14 @@ class BaseManager:
     def _proxy(self, typeid, args, kwds):
         token, exposed = self._create(typeid, *args, **kwds)
         known = self._registry.get(typeid)
-        # What only the manager's process knows has the proxy of its kind.
-        make = known[3] if known is not None else CLASSES[token._extra["kind"]]
+        make = known[3] if known is not None else AutoProxy
         return make(token, self._serializer, manager=self, authkey=self._authkey, exposed=exposed)
 
     def _number_of_objects(self):
         """How many objects processes hold."""
         client = self._client()
         try:
-            client._server()._call("collect")
-            return client.status()["held"]
+            return self._ask(client, "count")[1]
         except errors.Error as error:
             raise translated(error, client.gone) from None
 
@@ -300,11 +297,7 @@ class ForegroundServer:
         manager = self._manager
         if self.listener is not None:
             self.listener.close()
-        server = Server(manager._callables(), self.address, manager._authkey, manager._data())
-        try:
-            server.serve_until([])
-        except (KeyboardInterrupt, SystemExit):
-            server.stop()
+        serve_here(manager._callables(), self.address, manager._authkey, manager._data())
         sys.exit(0)
 
 

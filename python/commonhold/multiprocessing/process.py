@@ -3,11 +3,13 @@
 Whoever wants such a callable called puts a request into a queue that the server holds, and waits at a queue of its own.
 """
 
+import contextlib
 import os
 import pickle
 import signal
 import sys
 import threading
+import weakref
 from multiprocessing import connection, process, util
 
 from commonhold import _native, errors
@@ -31,13 +33,17 @@ def run(callables, address, authkey, data, control, initializer, initargs):
     parent = _watch(process.parent_process())
     if initializer is not None:
         initializer(*initargs)
-    try:
-        server = Server(callables, address, authkey, data)
-    except Exception as error:
-        control.send((None, error))
-        raise SystemExit(1) from None
-    control.send((server.address, None))
-    server.serve_until([control, *parent])
+    with _ending_in_order():
+        try:
+            server = Server(callables, address, authkey, data)
+        except Exception as error:
+            control.send((None, error))
+            raise SystemExit(1) from None
+        try:
+            control.send((server.address, None))
+            server.serve_until([control, *parent])
+        finally:
+            server.stop()
 
 
 def _watch(parent):
@@ -57,6 +63,24 @@ class _Terminated(BaseException):
     """SIGTERM came."""
 
 
+@contextlib.contextmanager
+def _ending_in_order():
+    """A block that SIGTERM ends in order, unless the program has a use for it; then the process dies of it all the same."""
+
+    def terminate(_number, _frame):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except _Terminated:
+        # Whoever waits for this process is to see what ended it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Server:
     """A server in this process, with its service."""
 
@@ -70,23 +94,12 @@ class Server:
         self._service = Service(callables, self.address, authkey)
 
     def serve_until(self, ends):
-        """Serves until one of these is ready, SIGTERM comes or the server fails."""
-        terminated = False
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _raise_terminated)
-        try:
-            while not connection.wait(ends, _LOOK):
-                failure = self._native.failure()
-                if failure is not None:
-                    print(f"the manager's server failed: {failure}", file=sys.stderr)
-                    break
-        except _Terminated:
-            terminated = True
-        self.stop()
-        if terminated:
-            # Whoever waits for this process is to see what ended it.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
+        """Serves until one of these is ready, or the server fails."""
+        while not connection.wait(ends, _LOOK):
+            failure = self._native.failure()
+            if failure is not None:
+                print(f"the manager's server failed: {failure}", file=sys.stderr)
+                break
 
     def stop(self):
         """Ends in order."""
@@ -94,9 +107,16 @@ class Server:
         self._native.stop()
 
 
-def _raise_terminated(_number, _frame):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Terminated
+def serve_here(callables, address, authkey, data):
+    """Serves in the process that asks for it, until it is interrupted."""
+    with _ending_in_order():
+        server = Server(callables, address, authkey, data)
+        try:
+            server.serve_until([])
+        except (KeyboardInterrupt, SystemExit):
+            pass
+        finally:
+            server.stop()
 
 
 class Service:
@@ -106,6 +126,8 @@ class Service:
         self._callables = callables
         self._client = clients.of(address, authkey)
         self._adoption = Adoption(self._client)
+        # Queues that answers are put into: no objects of the program's.
+        self._replies = weakref.WeakSet()
         self._requests = self._client._make("queue", REQUESTS, {"durability": "memory"})
         # It is there before anybody is told the address.
         self._requests.empty()
@@ -118,7 +140,10 @@ class Service:
             except errors.Error:
                 # The server has ended.
                 return
+            self._replies.add(reply)
             threading.Thread(target=self._answer, args=(request, reply), name="request", daemon=True).start()
+            # Nobody else is to keep it.
+            del request, reply
 
     def _answer(self, request, reply):
         try:
@@ -153,8 +178,13 @@ class Service:
                 named = [f"{key}={value!r}" for key, value in kwds.items()]
                 name = f"{typeid}({', '.join([*map(repr, args), *named])})"
             found = made(*args, **kwds)
-        # Two references are ours: the name above and the argument below.
-        return "made", self._adoption.adopt(name, found, sys.getrefcount(found) > 2)
+        # One reference is the name here, one the argument.
+        lasting = sys.getrefcount(found) > 2
+        return "made", self._adoption.adopt(name, found, lasting)
+
+    def _do_count(self):
+        self._client._server()._call("collect")
+        return "count", self._client.status()["held"] - len(self._replies)
 
 
 def _not_hosted(name, kind):

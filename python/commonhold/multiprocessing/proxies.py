@@ -4,7 +4,7 @@ import sys
 import types
 
 from commonhold.multiprocessing import clients, registry, synchronizers
-from commonhold.multiprocessing.base import TYPEIDS, AutoProxy, BaseProxy, MakeProxyType, Token, token_of
+from commonhold.multiprocessing.base import CLASSES, TYPEIDS, AutoProxy, BaseProxy, MakeProxyType, Token, token_of
 
 
 class IteratorProxy(BaseProxy):
@@ -221,8 +221,7 @@ class ArrayProxy(_Tracked, MakeProxyType("BaseArrayProxy", ("__len__", "__getite
     """An array. `a[index] += 1` is one step."""
 
 
-#: The class of proxies of each kind.
-CLASSES = {
+CLASSES |= {
     "array": ArrayProxy,
     "barrier": BarrierProxy,
     "bounded_semaphore": AcquirerProxy,

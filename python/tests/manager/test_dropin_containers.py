@@ -1,0 +1,261 @@
+"""Proxies of containers have the manners of CPython's, down to the messages of what they refuse."""
+
+import array
+import copy
+import json
+import pickle
+import time
+
+import pytest
+
+from commonhold.multiprocessing import RemoteError
+
+
+class Version:
+    """Something that Python alone can compare."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __eq__(self, other):
+        return self.number == other.number
+
+    def __lt__(self, other):
+        return self.number < other.number
+
+    def __repr__(self):
+        return f"v{self.number}"
+
+
+def refused(kind, message):
+    """Raises the very class, and the very words."""
+    return pytest.raises(kind, check=lambda error: type(error) is kind and str(error) == message)
+
+
+def test_a_dict_is_like_pythons(manager):
+    d = manager.dict({"a": 1}, b=2)
+    assert (d.keys(), d.values(), d.items()) == (["a", "b"], [1, 2], [("a", 1), ("b", 2)])
+    assert (dict(d), list(d), len(d), bool(d), {**d}) == (d.copy(), ["a", "b"], 2, True, {"a": 1, "b": 2})
+    assert (d.get("a"), d.get("c"), d.get("c", 3), d.setdefault("c"), d.pop("c")) == (1, None, 3, None, None)
+    assert d.popitem() == ("b", 2) and "b" not in d
+    d.update([("x", 1)], y=2)
+    assert str(d) == "{'a': 1, 'x': 1, 'y': 2}"
+    d.clear()
+    assert not d
+
+
+def test_a_dict_is_not_a_dict(manager):
+    d = manager.dict(a=1)
+    assert d != {"a": 1} and not isinstance(d, dict)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        json.dumps(d)
+    with pytest.raises(AttributeError, match="'DictProxy' object has no attribute 'nope'"):
+        d.nope
+
+
+def test_the_first_of_equal_keys_stays(manager):
+    d = manager.dict({1: "a"})
+    d[1.0] = "b"
+    d[True] = "c"
+    assert d.copy() == {1: "c"} and type(d.keys()[0]) is int
+
+
+def test_what_a_dict_refuses(manager):
+    d = manager.dict()
+    for act in (lambda: d["x"], lambda: d.pop("x"), lambda: d.__delitem__("x")):
+        with refused(KeyError, "'x'"):
+            act()
+    with refused(KeyError, "'popitem(): dictionary is empty'"):
+        d.popitem()
+    for act in (lambda: d[[]], lambda: d.__setitem__([], 1), lambda: [] in d, lambda: d.get([]), lambda: d.pop([])):
+        with refused(TypeError, "unhashable type: 'list'"):
+            act()
+    with pytest.raises(RemoteError, match="not iterable"):
+        manager.dict(5)
+    with pytest.raises(AttributeError, match="pickle"):
+        d["f"] = lambda: None
+    assert d.copy() == {}
+
+
+def test_iterating_a_dict_ends_as_in_python(manager):
+    d = manager.dict({number: None for number in range(10)})
+    keys = iter(d)
+    assert repr(keys).startswith("<IteratorProxy object, typeid 'Iterator' at 0x")
+    assert list(keys) == list(range(10)) and list(keys) == []
+    keys = iter(d)
+    d["more"] = 1
+    with refused(RuntimeError, "dictionary changed size during iteration"):
+        next(keys)
+
+
+def test_more_than_one_call_can_carry(manager):
+    many = {number: str(number) for number in range(150_000)}
+    d = manager.dict(many)
+    assert d.copy() == many and d.keys() == list(many) and sum(d) == sum(many)
+    numbers = manager.list(range(150_000))
+    assert numbers[:] == list(range(150_000)) and len(numbers) == 150_000
+
+
+def test_a_list_is_like_pythons(manager):
+    numbers = manager.list(range(5))
+    assert (numbers[1], numbers[-1], numbers[1:3], numbers[::-2]) == (1, 4, [1, 2], [4, 2, 0])
+    assert type(numbers[1:3]) is list and list(numbers) == list(reversed(list(reversed(numbers))))
+    assert (numbers + [5], numbers * 2, 2 * numbers) == ([*range(6)], [*range(5)] * 2, [*range(5)] * 2)
+    numbers += [5]
+    numbers *= 2
+    assert numbers.count(5) == 2 and numbers.index(5) == 5 and numbers.index(5, 6) == 11
+    numbers[1:11] = "ab"
+    del numbers[0], numbers[-1:]
+    assert str(numbers) == "['a', 'b']"
+    numbers.extend(numbers)
+    numbers.insert(1, "z")
+    numbers.remove("a")
+    numbers.sort()
+    numbers.reverse()
+    assert numbers[:] == ["z", "b", "b", "a"] and numbers.pop() == "a" and numbers.pop(0) == "z"
+    assert manager.list(numbers)[:] == ["b", "b"]
+    numbers.clear()
+    assert not numbers
+
+
+def test_what_a_list_refuses(manager):
+    empty, one = manager.list(), manager.list([1])
+    for kind, message, act in [
+        (IndexError, "list index out of range", lambda: one[5]),
+        (IndexError, "list assignment index out of range", lambda: one.__setitem__(5, 1)),
+        (IndexError, "pop from empty list", empty.pop),
+        (IndexError, "pop index out of range", lambda: one.pop(5)),
+        (ValueError, "list.remove(x): x not in list", lambda: one.remove(7)),
+        (ValueError, "'a' is not in list", lambda: one.index("a")),
+        (ValueError, "slice step cannot be zero", lambda: one[::0]),
+        (TypeError, "list indices must be integers or slices, not str", lambda: one["a"]),
+        (TypeError, "'<' not supported between instances of 'str' and 'int'", manager.list([1, "a"]).sort),
+        (TypeError, 'can only concatenate list (not "ListProxy") to list', lambda: [1] + one),
+        (TypeError, "'int' object is not iterable", lambda: one.extend(5)),
+    ]:
+        with refused(kind, message):
+            act()
+    assert one[:] == [1]
+
+
+def test_objects_of_a_program_are_compared_by_it(manager):
+    versions = manager.list([Version(3), Version(1), Version(2)])
+    assert Version(1) in versions and versions.index(Version(2)) == 2 and versions.count(Version(3)) == 1
+    versions.sort()
+    assert str(versions) == "[v1, v2, v3]"
+    versions.sort(key=lambda version: -version.number)
+    versions.remove(Version(2))
+    assert str(versions) == "[v3, v1]"
+    with refused(ValueError, "list.remove(x): x not in list"):
+        versions.remove(Version(2))
+
+
+def test_iterating_a_list_sees_what_others_write(manager):
+    numbers = manager.list([1, 2])
+    iterator = iter(numbers)
+    numbers[0] = 100
+    assert next(iterator) == 100
+
+
+def test_a_value_keeps_any_value(manager):
+    value = manager.Value("i", 5)
+    assert (str(value), value.get(), value.value) == ("Value('i', 5)", 5, 5)
+    value.set("text")
+    assert value.value == "text" and not hasattr(value, "get_lock")
+    value.value = 1
+    value.value += 1
+    assert value.value == 2
+
+
+def test_an_array_is_like_pythons(manager):
+    numbers = manager.Array("i", [1, 2, 3])
+    assert (str(numbers), len(numbers), numbers[-1], list(numbers)) == ("array('i', [1, 2, 3])", 3, 3, [1, 2, 3])
+    assert numbers[1:] == array.array("i", [2, 3])
+    numbers[0] += 9
+    assert numbers[0] == 10
+    for kind, message, act in [
+        (IndexError, "array index out of range", lambda: numbers[9]),
+        (IndexError, "array assignment index out of range", lambda: numbers.__setitem__(9, 1)),
+        (OverflowError, "signed integer is greater than maximum", lambda: numbers.__setitem__(0, 1 << 40)),
+        (TypeError, "'str' object cannot be interpreted as an integer", lambda: numbers.__setitem__(0, "x")),
+        (TypeError, "array indices must be integers", lambda: numbers["x"]),
+    ]:
+        with refused(kind, message):
+            act()
+    with pytest.raises(RemoteError):
+        manager.Array("i", 5)
+
+
+def test_a_namespace_keeps_names_with_an_underscore_to_itself(manager):
+    space = manager.Namespace(x=1)
+    space._own, space.tracked = 2, 3
+    space.x += 1
+    assert (str(space), space.x, space._own, space.tracked) == ("Namespace(tracked=3, x=2)", 2, 2, 3)
+    del space.tracked
+    assert not hasattr(space, "tracked")
+    with refused(AttributeError, "'Namespace' object has no attribute 'y'"):
+        space.y
+
+
+def test_copies_are_plain_or_other_proxies(manager):
+    d = manager.dict(a=[1])
+    again, plain = copy.copy(d), copy.deepcopy(d)
+    again["b"] = 2
+    assert plain == {"a": [1]} and type(plain) is dict
+    assert d._getvalue() == {"a": [1], "b": 2} and again is not d and again != d
+    assert pickle.loads(pickle.dumps(d)).copy() == d.copy()
+
+
+def test_nesting_is_by_proxies_only(manager):
+    inner = manager.list([1])
+    outer = manager.dict(plain=[1], shared=inner)
+    del inner
+    outer["plain"].append(2)
+    outer["shared"].append(2)
+    assert outer["plain"] == [1] and type(outer["plain"]) is list
+    assert outer["shared"][:] == [1, 2]
+    outer["inside"] = (Version(outer["shared"]),)
+    del outer["shared"]
+    outer["inside"][0].number.append(3)
+    assert outer["inside"][0].number[:] == [1, 2, 3]
+
+
+def test_objects_go_with_their_last_proxy(manager):
+    def count():
+        return manager._number_of_objects()
+
+    assert count() == 0
+    d = manager.dict()
+    d["inner"] = manager.list()
+    d["inner"].append(d)
+    assert count() == 1, "what only others refer to is nobody's"
+    inner = d["inner"]
+    assert count() == 2
+    del d, inner
+    assert count() == 0
+    # The queue of the last answer goes a moment after it.
+    until = time.monotonic() + 30
+    while manager._client().status()["anonymous"] > 0:
+        assert time.monotonic() < until, "a cycle goes, too"
+
+
+def test_increments_are_tracked_unless_that_is_switched_off(manager, monkeypatch):
+    d = manager.dict(n=1)
+    first = d["n"]
+    first += 1
+    pickle.loads(pickle.dumps(d))["n"] = 10
+    d["n"] = first
+    assert d["n"] == 11
+    monkeypatch.setattr(type(d), "tracked", False)
+    first = d["n"]
+    first += 1
+    pickle.loads(pickle.dumps(d))["n"] = 100
+    d["n"] = first
+    assert d["n"] == 12 and type(d["n"]) is int
+
+
+def test_a_method_that_is_not_exposed_is_refused(manager):
+    with pytest.raises(RemoteError, match="not exposed"):
+        manager.dict()._callmethod("__class__")
+    with pytest.raises(RemoteError, match="not exposed"):
+        manager.list()._callmethod("_call", ("clear",))

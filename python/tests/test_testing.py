@@ -1,0 +1,45 @@
+"""The server for test suites."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import commonhold
+import commonhold.testing
+
+
+def test_a_block_has_a_server_of_its_own():
+    with commonhold.testing.server() as one, commonhold.testing.server() as other:
+        with one.connect() as ch, other.connect(codec="pickle") as elsewhere:
+            assert (ch.counter("n").increment(), elsewhere.counter("n").increment()) == (1, 1)
+            elsewhere.dict("d")["x"] = 1j
+            assert elsewhere.dict("d")["x"] == 1j
+        url, pid = one.url, one.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(commonhold.ConnectionLost):
+        commonhold.Client(url, authkey=one.authkey, patience=(0.0, 0.0))
+
+
+def test_with_a_folder_it_keeps_its_data(tmp_path):
+    for expected in (1, 2):
+        with commonhold.testing.server(data=tmp_path / "data") as server, server.connect() as ch:
+            assert ch.counter("n").increment() == expected
+    with commonhold.testing.server(data=tmp_path / "data"):
+        with pytest.raises(commonhold.Error):
+            with commonhold.testing.server(data=tmp_path / "data"):
+                pass
+
+
+def test_it_ends_with_the_process_that_wanted_it():
+    program = "if True:\n import commonhold.testing, time\n with commonhold.testing.server() as s: print(s.pid, flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    watch = os.pidfd_open(int(process.stdout.readline()))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert select.select([watch], [], [], 30)[0], "it runs on"
+    os.close(watch)
