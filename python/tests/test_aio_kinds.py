@@ -304,6 +304,8 @@ def test_lock(run):
             await grant.release()
         await lock.acquire()
         assert await lock.force_release()
+        async with lock as grant:
+            assert grant.previous_end == "forced" and not grant.previous_owner_died
         with raises(commonhold.NotOwner):
             await lock.release()
 
@@ -521,6 +523,12 @@ def test_a_codec_keeps_what_is_no_value(server):
             assert await ch.value("v").get() == {"set": {1}, "range": range(3)}
             with raises(commonhold.Error, "pickle"):
                 await plain.value("v").get()
+            # Shared objects inside of what is pickled, known or not: they live as long as it does.
+            value = ch.value("w", durability="memory")
+            await value.set({"range": range(3), "box": ch.list(), "named": ch.counter("n")})
+            found = await value.get()
+            await found["box"].append(1)
+            assert await (await value.get())["box"].copy() == [1] and await found["named"].increment() == 1
 
     asyncio.run(main())
 

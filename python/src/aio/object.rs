@@ -251,7 +251,8 @@ impl<'py> Host<'py> for Caller<'_, 'py> {
             && !object.get().is_known()
         {
             self.unopened.borrow_mut().push(object.clone());
-            return Ok(Some(Value::Null));
+            // It stands for what is known when the call is made.
+            return Ok(Some(object.get().object().reference()));
         }
         self.client.refer(it)
     }
