@@ -1,5 +1,6 @@
 """A server for each test that asks for one."""
 
+import asyncio
 import os
 import pathlib
 import signal
@@ -99,3 +100,22 @@ def d(ch):
     d = ch.dict("x")
     d.update({"n": 1, "f": 1.5})
     return d
+
+
+@pytest.fixture
+def run(server):
+    """Runs a coroutine function with a client of asyncio's."""
+
+    def run(main):
+        async def with_client():
+            async with await server.aio() as ch:
+                await main(ch)
+
+        asyncio.run(with_client())
+
+    return run
+
+
+def raises(error, match=None):
+    """As pytest's, with the pattern at hand."""
+    return pytest.raises(error, match=match)
