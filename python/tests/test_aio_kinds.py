@@ -9,7 +9,7 @@ from collections import Counter as Tally
 import commonhold
 from commonhold import aio
 
-from conftest import raises
+from refusals import raises
 
 
 async def all_of(them):

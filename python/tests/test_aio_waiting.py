@@ -5,7 +5,7 @@ import threading
 
 import commonhold
 
-from conftest import raises
+from refusals import raises
 
 
 def test_lock(run):

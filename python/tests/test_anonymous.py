@@ -71,7 +71,7 @@ def test_what_a_killed_client_had_goes(server, ch):
 
 
 def test_a_proxy_of_another_server_is_refused(server, ch, tmp_path):
-    from conftest import Server
+    from servers import Server
 
     other = Server(tmp_path)
     other.start()

@@ -4,6 +4,7 @@ import array
 import copy
 import json
 import pickle
+import threading
 import time
 
 import pytest
@@ -239,17 +240,23 @@ def test_objects_go_with_their_last_proxy(manager):
         assert time.monotonic() < until, "a cycle goes, too"
 
 
+def by_another_thread(do, **arguments):
+    thread = threading.Thread(target=do, kwargs=arguments)
+    thread.start()
+    thread.join(30)
+
+
 def test_increments_are_tracked_unless_that_is_switched_off(manager, monkeypatch):
     d = manager.dict(n=1)
     first = d["n"]
     first += 1
-    pickle.loads(pickle.dumps(d))["n"] = 10
+    by_another_thread(d.update, n=10)
     d["n"] = first
     assert d["n"] == 11
     monkeypatch.setattr(type(d), "tracked", False)
     first = d["n"]
     first += 1
-    pickle.loads(pickle.dumps(d))["n"] = 100
+    by_another_thread(d.update, n=100)
     d["n"] = first
     assert d["n"] == 12 and type(d["n"]) is int
 

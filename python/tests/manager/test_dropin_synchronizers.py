@@ -41,7 +41,10 @@ def test_a_lock_has_no_owner(manager):
         lock.release()
     with refused(ValueError, "can't specify a timeout for a non-blocking call"):
         lock.acquire(False, 1)
-    with refused(ValueError, "timeout value must be a non-negative number"):
+    # As this Python says it.
+    with pytest.raises(ValueError) as plain:
+        threading.Lock().acquire(True, -2)
+    with refused(ValueError, str(plain.value)):
         lock.acquire(True, -2)
 
 
