@@ -111,18 +111,18 @@ impl From<&Row> for DiskRow {
                 lent,
                 expires,
             } => DiskRow {
-                key: key.0.clone(),
+                key: Bytes::copy_from_slice(key),
                 value: Some(value.clone()),
                 lent: lent.map_or(0, |s| s.0),
                 expires: expires.map_or(0, |t| t.0),
                 prefix: false,
             },
             Row::Delete { key } => DiskRow {
-                key: key.0.clone(),
+                key: Bytes::copy_from_slice(key),
                 ..DiskRow::default()
             },
             Row::DeletePrefix { prefix } => DiskRow {
-                key: prefix.0.clone(),
+                key: Bytes::copy_from_slice(prefix),
                 prefix: true,
                 ..DiskRow::default()
             },
@@ -133,7 +133,7 @@ impl From<&Row> for DiskRow {
 impl From<DiskRow> for Row {
     fn from(row: DiskRow) -> Row {
         // A key must not keep the whole segment that it was read from.
-        let key = RowKey(Bytes::copy_from_slice(&row.key));
+        let key = RowKey::from(&row.key[..]);
         match row.value {
             Some(value) => Row::Put {
                 key,
@@ -347,8 +347,8 @@ impl Change {
             .iter()
             .flat_map(|part| &part.rows)
             .map(|row| match row {
-                Row::Put { key, value, .. } => Self::OVERHEAD + key.0.len() + value.size(),
-                row => Self::OVERHEAD + row.key().0.len(),
+                Row::Put { key, value, .. } => Self::OVERHEAD + key.len() + value.size(),
+                row => Self::OVERHEAD + row.key().len(),
             });
         Self::OVERHEAD + rows.sum::<usize>()
     }

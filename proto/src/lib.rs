@@ -15,6 +15,7 @@ pub mod place;
 mod ranges;
 mod refusal;
 mod row;
+mod row_key;
 pub mod url;
 pub mod value;
 pub mod wire;
@@ -28,7 +29,8 @@ pub use frame::{FRAME_CALLS_MAX, FRAME_RUNS_MAX};
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
 pub use ranges::Ranges;
 pub use refusal::{Code, Refusal};
-pub use row::{Change, Outcome, OutcomeState, Part, Row, RowKey, Rows, Undo};
+pub use row::{Change, Outcome, OutcomeState, Part, Row, Rows, Undo};
+pub use row_key::RowKey;
 pub use value::{Opaque, Reference, Value};
 
 /// The protocol's major version: peers of another one are refused.

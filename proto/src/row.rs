@@ -1,41 +1,7 @@
 //! Rows and changes: what objects are made of, what the log keeps, what is replayed and sent to watchers.
 
-use crate::{Call, Oid, OperationId, Reply, Revision, ServerTime, SessionId, Value};
-use bytes::Bytes;
+use crate::{Call, Oid, OperationId, Reply, Revision, RowKey, ServerTime, SessionId, Value};
 use smallvec::SmallVec;
-use std::fmt;
-
-/// A row's key within its object: bytes, in an order and of a form that the kind chooses.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowKey(pub Bytes);
-
-impl RowKey {
-    /// The key of an object that has one row.
-    pub const EMPTY: RowKey = RowKey(Bytes::new());
-
-    /// A key that is known when the program is written.
-    pub const fn of(key: &'static str) -> RowKey {
-        RowKey(Bytes::from_static(key.as_bytes()))
-    }
-}
-
-impl From<Vec<u8>> for RowKey {
-    fn from(key: Vec<u8>) -> RowKey {
-        RowKey(key.into())
-    }
-}
-
-impl AsRef<[u8]> for RowKey {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for RowKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RowKey({})", self.0.escape_ascii())
-    }
-}
 
 /// One step of a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +67,7 @@ impl Row {
     pub fn touches(&self, row: &RowKey) -> bool {
         match self {
             Row::Put { key, .. } | Row::Delete { key } => key == row,
-            Row::DeletePrefix { prefix } => row.0.starts_with(&prefix.0),
+            Row::DeletePrefix { prefix } => row.starts_with(prefix),
         }
     }
 }

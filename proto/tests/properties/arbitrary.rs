@@ -182,7 +182,7 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
 }
 
 fn row_key() -> impl Strategy<Value = RowKey> {
-    bytes().prop_map(RowKey)
+    bytes().prop_map(|key| RowKey::from(&key[..]))
 }
 
 /// Any row.

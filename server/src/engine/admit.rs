@@ -240,7 +240,7 @@ fn stored_bytes(decision: &Decision, of: impl Fn(&Value) -> usize) -> usize {
             Row::Put { value, .. } => of(value),
             Row::Delete { .. } | Row::DeletePrefix { .. } => 0,
         };
-        Change::OVERHEAD + row.key().0.len() + value
+        Change::OVERHEAD + row.key().len() + value
     });
     let answer = match &decision.next {
         Next::Reply(value) => of(value),

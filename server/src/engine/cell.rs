@@ -196,7 +196,7 @@ impl State {
             Row::DeletePrefix { prefix } => self
                 .lent
                 .range((Bound::Included(prefix.clone()), Bound::Unbounded))
-                .take_while(|(key, _)| key.0.starts_with(&prefix.0))
+                .take_while(|(key, _)| key.starts_with(prefix))
                 .filter_map(grant)
                 .collect(),
         }
@@ -224,12 +224,12 @@ impl State {
                     .lent
                     .range(range.clone())
                     .map(|(key, _)| key)
-                    .take_while(|key| key.0.starts_with(&prefix.0))
+                    .take_while(|key| key.starts_with(prefix))
                     .chain(
                         self.expires
                             .range(range)
                             .map(|(key, _)| key)
-                            .take_while(|key| key.0.starts_with(&prefix.0)),
+                            .take_while(|key| key.starts_with(prefix)),
                     )
                     .cloned()
                     .collect();

@@ -282,7 +282,7 @@ pub(super) fn outcome_from(row: &Row) -> Result<(SessionId, LaneId, u64, Outcome
     else {
         return Err("an outcome's row has no bytes".into());
     };
-    let mut key = key.0.clone();
+    let mut key = &**key;
     if key.remaining() != 20 {
         return Err("an outcome's row has a wrong key".into());
     }

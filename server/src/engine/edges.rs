@@ -54,14 +54,14 @@ impl Edges {
         match row {
             Row::Put { .. } => Vec::new(),
             Row::Delete { key } => self.rows.remove(key).unwrap_or_default().into_vec(),
-            Row::DeletePrefix { prefix } if prefix.0.is_empty() => {
+            Row::DeletePrefix { prefix } if prefix.is_empty() => {
                 let rows = std::mem::take(&mut self.rows);
                 rows.into_values().flatten().collect()
             }
             Row::DeletePrefix { prefix } => {
                 let from = (Bound::Included(prefix), Bound::Unbounded);
                 let keys = self.rows.range::<RowKey, _>(from).map(|(key, _)| key);
-                let keys = keys.take_while(|key| key.0.starts_with(&prefix.0));
+                let keys = keys.take_while(|key| key.starts_with(prefix));
                 let keys: Vec<RowKey> = keys.cloned().collect();
                 let gone = keys.iter().filter_map(|key| self.rows.remove(key));
                 gone.flatten().collect()

@@ -48,7 +48,7 @@ fn holding_key(session: SessionId, oid: Oid) -> RowKey {
 
 /// The session and the object of a row of the table.
 pub(super) fn holding_of(key: &RowKey) -> Option<(SessionId, Oid)> {
-    let (session, oid) = key.0.split_at_checked(8)?;
+    let (session, oid) = key.split_at_checked(8)?;
     let number = |bytes: &[u8]| key_number(&RowKey::from(bytes.to_vec()));
     Some((SessionId(number(session)?), Oid(number(oid)?)))
 }

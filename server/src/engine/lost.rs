@@ -66,10 +66,7 @@ fn loss_key(session: SessionId, fence: Fence) -> RowKey {
 }
 
 fn loss_of(key: &RowKey) -> Option<(SessionId, Fence)> {
-    let mut numbers = key
-        .0
-        .chunks(8)
-        .map(|bytes| key_number(&RowKey::from(bytes.to_vec())));
+    let mut numbers = key.chunks(8).map(|bytes| key_number(&RowKey::from(bytes)));
     let session = SessionId(numbers.next()??);
     let token = Revision(numbers.next()??);
     let lock = Oid(numbers.next()??);

@@ -56,7 +56,7 @@ impl Object for Table {
                 }
             }
             Row::DeletePrefix { prefix } => {
-                self.rows.retain(|key, _| !key.0.starts_with(&prefix.0));
+                self.rows.retain(|key, _| !key.starts_with(prefix));
                 self.bytes = self
                     .rows
                     .iter()
@@ -80,7 +80,7 @@ impl Object for Table {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         for (key, value) in self.rows.range((from, Bound::Unbounded)) {
             if rows.len() >= limit.rows || (bytes >= limit.bytes && !rows.is_empty()) {
-                let last = rows.last().map(|row: &Row| Cursor(row.key().0.to_vec()));
+                let last = rows.last().map(|row: &Row| Cursor(row.key().to_vec()));
                 return (rows, last);
             }
             bytes += usize::try_from(weight(key, value)).unwrap_or(usize::MAX / 2);
@@ -99,7 +99,7 @@ impl Object for Table {
 }
 
 fn weight(key: &RowKey, value: &Value) -> u64 {
-    (key.0.len() + value.size()) as u64
+    (key.len() + value.size()) as u64
 }
 
 /// A row key from numbers: big-endian, so that keys sort as the numbers do.
@@ -109,5 +109,5 @@ pub(super) fn number_key(number: u64) -> RowKey {
 
 /// The number that [`number_key`] made a key of.
 pub(super) fn key_number(key: &RowKey) -> Option<u64> {
-    Some(u64::from_be_bytes(key.0.as_ref().try_into().ok()?))
+    Some(u64::from_be_bytes(key.as_ref().try_into().ok()?))
 }

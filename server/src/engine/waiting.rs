@@ -200,7 +200,7 @@ impl Waiting {
                             .rows
                             .range(from)
                             .map(|(key, _)| key.clone())
-                            .take_while(|key| key.0.starts_with(&prefix.0))
+                            .take_while(|key| key.starts_with(prefix))
                             .collect();
                         touched.extend(
                             keys.iter()

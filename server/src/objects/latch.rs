@@ -160,7 +160,7 @@ impl Object for Latch {
 
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
         let keys = [&LEFT, &OPEN].into_iter();
-        let keys = keys.filter(|key| after.is_none_or(|cursor| *cursor.0 < *key.0));
+        let keys = keys.filter(|key| after.is_none_or(|cursor| *cursor.0 < ***key));
         paging::rows(keys.filter_map(|key| self.row(key)), limit)
     }
 

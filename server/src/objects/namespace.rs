@@ -185,7 +185,7 @@ impl Object for Namespace {
                 lent,
                 expires,
             } => {
-                let Ok(name) = std::str::from_utf8(&key.0) else {
+                let Ok(name) = std::str::from_utf8(key) else {
                     return;
                 };
                 self.remove(key);

@@ -79,7 +79,7 @@ impl<T> Entry<'_, T> {
     pub(super) fn place(&self) -> Place {
         Place {
             ticket: self.ticket,
-            row: self.row.0.to_vec(),
+            row: self.row.to_vec(),
         }
     }
 }
@@ -178,15 +178,15 @@ impl<T: Held> Ordered<T> {
 
     /// Writes a row, whatever was under its key.
     pub(super) fn put(&mut self, ticket: Ticket, row: &RowKey, held: T) {
-        self.remove(&row.0);
-        self.bytes += row.0.len() + held.size();
-        let hash = self.hasher.hash_one(&*row.0);
+        self.remove(row);
+        self.bytes += row.len() + held.size();
+        let hash = self.hasher.hash_one(row);
         let slot = Slot {
             ticket,
             row: row.clone(),
             held: Some(held),
         };
-        match self.main.search(ticket, &row.0) {
+        match self.main.search(ticket, row) {
             Err(at) if at < self.main.slots.len() => {
                 self.late.insert(hash, slot, &self.hasher);
                 // A late row costs about as much as there are late ones, and this many bound the cost of merging.
@@ -218,11 +218,11 @@ impl<T: Held> Ordered<T> {
         }
         let keys: Vec<RowKey> = self
             .after(None)
-            .filter(|entry| entry.row.0.starts_with(prefix))
+            .filter(|entry| entry.row.starts_with(prefix))
             .map(|entry| entry.row.clone())
             .collect();
         for key in keys {
-            self.remove(&key.0);
+            self.remove(&key);
         }
     }
 
@@ -278,16 +278,16 @@ impl<T> Default for Dense<T> {
 impl<T> Dense<T> {
     fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
         self.index
-            .find(hash, |at| self.slots[*at as usize].row.0 == key)
+            .find(hash, |at| &*self.slots[*at as usize].row == key)
             .map(|at| *at as usize)
     }
 
     /// The slot of this place, or where it would be.
     fn search(&self, ticket: Ticket, key: &[u8]) -> Result<usize, usize> {
         match self.slots.last() {
-            Some(last) if (last.ticket, &*last.row.0) >= (ticket, key) => self
+            Some(last) if (last.ticket, &*last.row) >= (ticket, key) => self
                 .slots
-                .binary_search_by(|slot| (slot.ticket, &*slot.row.0).cmp(&(ticket, key))),
+                .binary_search_by(|slot| (slot.ticket, &*slot.row).cmp(&(ticket, key))),
             _ => Err(self.slots.len()),
         }
     }
@@ -305,7 +305,7 @@ impl<T> Dense<T> {
 
     /// Puts a slot where it belongs. Its key is not there.
     fn insert(&mut self, hash: u64, slot: Slot<T>, hasher: &DefaultHashBuilder) {
-        let at = match self.search(slot.ticket, &slot.row.0) {
+        let at = match self.search(slot.ticket, &slot.row) {
             Ok(empty) => {
                 self.slots[empty] = slot;
                 empty
@@ -323,7 +323,7 @@ impl<T> Dense<T> {
         self.live += 1;
         let slots = &self.slots;
         self.index.insert_unique(hash, slot_number(at), |at| {
-            hasher.hash_one(&*slots[*at as usize].row.0)
+            hasher.hash_one(&*slots[*at as usize].row)
         });
     }
 
@@ -331,7 +331,7 @@ impl<T> Dense<T> {
         let slots = &self.slots;
         let found = self
             .index
-            .find_entry(hash, |at| slots[*at as usize].row.0 == key)
+            .find_entry(hash, |at| &*slots[*at as usize].row == key)
             .ok()?;
         let (at, _) = found.remove();
         let held = self.slots[at as usize].held.take();
@@ -350,7 +350,7 @@ impl<T> Dense<T> {
     /// Makes the index anew for slots that all hold something.
     fn reindex(&mut self, hasher: &DefaultHashBuilder) {
         let slots = &self.slots;
-        let hash = |at: &u32| hasher.hash_one(&*slots[*at as usize].row.0);
+        let hash = |at: &u32| hasher.hash_one(&*slots[*at as usize].row);
         self.live = slots.len();
         self.index = HashTable::with_capacity(slots.len());
         for at in 0..slots.len() {
@@ -400,7 +400,7 @@ mod tests {
     fn contents(table: &Ordered<u32>, after: Option<&Place>) -> Vec<(u64, u8, u32)> {
         let entries = table.after(after);
         entries
-            .map(|e| (e.ticket.revision, e.row.0[0], *e.held))
+            .map(|e| (e.ticket.revision, e.row[0], *e.held))
             .collect()
     }
 
@@ -416,7 +416,7 @@ mod tests {
                     Step::Put(revision, key, value) => {
                         newest += 1;
                         let revision = revision.min(newest);
-                        table.put(Ticket { revision, index: 0 }, &RowKey(vec![key].into()), value);
+                        table.put(Ticket { revision, index: 0 }, &RowKey::from([key]), value);
                         model.insert(key, (revision, value));
                     }
                     Step::Change(revision, key, value) => {
@@ -448,7 +448,7 @@ mod tests {
                 prop_assert_eq!(contents(&table, None), &expected[..]);
                 prop_assert_eq!(table.len(), model.len());
                 prop_assert_eq!(table.bytes(), 5 * model.len());
-                let last = table.last().map(|e| (e.ticket.revision, e.row.0[0], *e.held));
+                let last = table.last().map(|e| (e.ticket.revision, e.row[0], *e.held));
                 prop_assert_eq!(last, expected.last().copied());
                 for key in 0..120 {
                     let found = table.get(&[key]).map(|e| (e.ticket.revision, *e.held));
@@ -468,7 +468,7 @@ mod tests {
     #[test]
     fn many_late_rows_cost_little() {
         let mut table = Ordered::default();
-        let key = |n: u64| RowKey(n.to_be_bytes().to_vec().into());
+        let key = |n: u64| RowKey::from(n.to_be_bytes());
         let ticket = |revision| Ticket { revision, index: 0 };
         for n in (0..40_000).step_by(2) {
             table.put(ticket(n), &key(n), 0);

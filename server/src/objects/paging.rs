@@ -80,7 +80,7 @@ pub(super) fn page<T>(
 
 impl<T: Held> Ordered<T> {
     fn page(&self, after: Option<&Place>, limit: RowLimit) -> (Vec<Entry<'_, T>>, Option<Place>) {
-        let size = |entry: &Entry<'_, T>| entry.row.0.len() + entry.held.size();
+        let size = |entry: &Entry<'_, T>| entry.row.len() + entry.held.size();
         let (page, more) = page(self.after(after), size, limit);
         let next = page.last().filter(|_| more).map(Entry::place);
         (page, next)
@@ -155,10 +155,10 @@ pub(super) fn rows(rows: impl Iterator<Item = Row>, limit: RowLimit) -> (Vec<Row
             Row::Put { value, .. } => value.size(),
             Row::Delete { .. } | Row::DeletePrefix { .. } => 0,
         };
-        ROW_BYTES + row.key().0.len() + value
+        ROW_BYTES + row.key().len() + value
     };
     let (page, more) = page(rows, size, limit);
     let last = page.last().filter(|_| more);
-    let next = last.map(|row| Cursor(row.key().0.to_vec()));
+    let next = last.map(|row| Cursor(row.key().to_vec()));
     (page, next)
 }

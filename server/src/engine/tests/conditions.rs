@@ -217,7 +217,7 @@ fn a_condition_is_disbanded_also_if_its_lock_is_guarded() {
     let Row::Put { key, value, .. } = ticket else {
         panic!("a ticket, not {ticket:?}");
     };
-    let mut ticket = key.0.to_vec();
+    let mut ticket = key.to_vec();
     let at = "w/".len();
     ticket[at..at + 8].copy_from_slice(&news.oid.0.to_be_bytes());
     let row = Row::put(RowKey::from(ticket), value);

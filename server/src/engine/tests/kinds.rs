@@ -141,7 +141,7 @@ impl Shelf {
     ) -> impl Iterator<Item = (&'a RowKey, &'a Row)> {
         self.rows
             .range(RowKey::of(prefix)..)
-            .take_while(move |(key, _)| key.0.starts_with(prefix.as_bytes()))
+            .take_while(move |(key, _)| key.starts_with(prefix.as_bytes()))
     }
 }
 
@@ -151,7 +151,7 @@ impl Object for Shelf {
     }
 
     fn apply(&mut self, row: &Row) {
-        assert!(row.key().0 != "corrupt", "a row that cannot be applied");
+        assert!(&**row.key() != b"corrupt", "a row that cannot be applied");
         match row {
             Row::Put { key, .. } => {
                 self.rows.insert(key.clone(), row.clone());
@@ -160,7 +160,7 @@ impl Object for Shelf {
                 self.rows.remove(key);
             }
             Row::DeletePrefix { prefix } => {
-                self.rows.retain(|key, _| !key.0.starts_with(&prefix.0));
+                self.rows.retain(|key, _| !key.starts_with(prefix));
             }
         }
     }
@@ -182,10 +182,10 @@ impl Object for Shelf {
         let mut rows: Vec<Row> = Vec::new();
         for (key, row) in self.rows.range((from, Bound::Unbounded)) {
             if !rows.is_empty() && (rows.len() >= limit.rows || bytes >= limit.bytes) {
-                let last = rows.last().map(|row| Cursor(row.key().0.to_vec()));
+                let last = rows.last().map(|row| Cursor(row.key().to_vec()));
                 return (rows, last);
             }
-            bytes += key.0.len() + self.value(key).map_or(0, Value::size);
+            bytes += key.len() + self.value(key).map_or(0, Value::size);
             rows.push(row.clone());
         }
         (rows, None)

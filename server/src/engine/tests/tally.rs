@@ -154,7 +154,7 @@ impl Tally {
     pub(super) fn check_waits(world: &World) -> Result<(), String> {
         for (_, lock) in LOCKS {
             for (key, _) in pairs(world, lock, b"w/") {
-                let condition = key.0.get(2..10).and_then(|oid| oid.try_into().ok());
+                let condition = key.get(2..10).and_then(|oid| oid.try_into().ok());
                 let condition = Oid(u64::from_be_bytes(
                     condition.ok_or("a key without a number")?,
                 ));
@@ -271,7 +271,7 @@ fn pairs(world: &World, name: &str, prefix: &[u8]) -> Vec<(RowKey, Value)> {
         return Vec::new();
     };
     let pairs = rows(&cell).into_iter().filter_map(|row| match row {
-        Row::Put { key, value, .. } if key.0.starts_with(prefix) => Some((key, value)),
+        Row::Put { key, value, .. } if key.starts_with(prefix) => Some((key, value)),
         _ => None,
     });
     pairs.collect()

@@ -246,7 +246,7 @@ impl Object for Array {
                 expires,
             } => {
                 let terms = Terms::of(*lent, *expires);
-                if let Some(index) = index(&key.0) {
+                if let Some(index) = index(key) {
                     if let Some(element) = self.typecode.stored(value) {
                         self.elements.put(index, element, terms);
                     }
@@ -258,11 +258,11 @@ impl Object for Array {
             }
             Row::Delete { key } if *key == LENGTH => self.length = None,
             Row::Delete { key } => {
-                if let Some(index) = index(&key.0) {
+                if let Some(index) = index(key) {
                     self.elements.remove(index);
                 }
             }
-            Row::DeletePrefix { prefix } if prefix.0.is_empty() => {
+            Row::DeletePrefix { prefix } if prefix.is_empty() => {
                 self.elements = Memory::default();
                 self.length = None;
             }
@@ -284,7 +284,7 @@ impl Object for Array {
             let (length, terms) = self.length.as_ref()?;
             return Some(terms.put(LENGTH.clone(), i64::from(*length).into()));
         }
-        let index = index(&key.0)?;
+        let index = index(key)?;
         let value = self.typecode.value(self.elements.get(index)?);
         Some(self.elements.terms(index).put(key.clone(), value))
     }
@@ -312,7 +312,7 @@ impl Object for Array {
 }
 
 fn key(place: usize) -> RowKey {
-    RowKey((place as u64).to_be_bytes().to_vec().into())
+    (place as u64).to_be_bytes().into()
 }
 
 /// The index of a row's key or of a cursor, if it is one's.

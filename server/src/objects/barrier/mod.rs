@@ -16,8 +16,8 @@ mod tests;
 
 use super::terms::Terms;
 use super::{
-    Arguments, Cursor, Decision, Kind, Lapse, Method, Next, Object, Operation, Parameter,
-    RowLimit, Until,
+    Arguments, Cursor, Decision, Kind, Lapse, Method, Next, Object, Operation, Parameter, RowLimit,
+    Until,
 };
 use commonhold_proto::{Call, Code, Refusal, Row, RowKey, Rows, Value};
 use smallvec::smallvec;
@@ -198,7 +198,7 @@ fn park(generation: i64, index: i64) -> Decision {
 /// An arrival's row. An operation with an id never arrives twice, since it goes on from where it waits; one without an id
 /// is told from others by the object's last revision, which each arrival changes.
 fn arrival_key(operation: &Operation) -> RowKey {
-    let mut key = ARRIVALS.0.to_vec();
+    let mut key = ARRIVALS.to_vec();
     if let Some(id) = operation.id {
         key.push(b'i');
         key.extend_from_slice(&id.session.0.to_be_bytes());
@@ -268,7 +268,7 @@ impl Object for Barrier {
                 if let Some(state) = State::parse(value) {
                     self.state = Some((state, terms));
                 }
-            } else if let (true, Value::Int(index)) = (key.0.starts_with(&ARRIVALS.0), value) {
+            } else if let (true, Value::Int(index)) = (key.starts_with(&ARRIVALS), value) {
                 self.arrivals.insert(key.clone(), (*index, terms));
             }
             return;
@@ -312,7 +312,7 @@ impl Object for Barrier {
         };
         // Every arrival sorts before `gen`.
         let last = self.state.is_some().then_some(&GENERATION);
-        let last = last.filter(|key| after.is_none_or(|cursor| *cursor.0 < *key.0));
+        let last = last.filter(|key| after.is_none_or(|cursor| *cursor.0 < ***key));
         let mut keys = self
             .arrivals
             .range((start, Bound::Unbounded))
@@ -325,7 +325,7 @@ impl Object for Barrier {
             rows.extend(self.row(key));
             bytes += ROW_BYTES;
             if keys.peek().is_some() && (rows.len() >= limit.rows || bytes >= limit.bytes) {
-                return (rows, Some(Cursor(key.0.to_vec())));
+                return (rows, Some(Cursor(key.to_vec())));
             }
         }
         (rows, None)

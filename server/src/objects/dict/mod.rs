@@ -45,12 +45,15 @@ impl Entry<'_, Pair> {
         terms.put(self.row.clone(), row_value(self.ticket, key.clone(), value))
     }
 
-    /// The row that gives this entry another value; it ends with no lease and at no time.
-    fn replace(&self, value: Value) -> Row {
-        Row::put(
-            self.row.clone(),
-            row_value(self.ticket, self.held.key.clone(), value),
-        )
+    /// The row that gives this entry, which the call has `asked` for, another value; it ends with no lease and at no time.
+    fn replace(&self, asked: &Value, value: Value) -> Row {
+        // The call's was just read, the entry's may be far away in memory.
+        let key = if is_told_by_bytes(&self.held.key) && is_told_by_bytes(asked) {
+            asked
+        } else {
+            &self.held.key
+        };
+        Row::put(self.row.clone(), row_value(self.ticket, key.clone(), value))
     }
 
     fn to_pair(&self) -> (Value, Value) {
@@ -125,9 +128,10 @@ impl Object for Dict {
                     return;
                 };
                 let terms = Terms::of(*lent, *expires);
-                let overwritten = self.rows.change(ticket, &bytes.0, |held| {
+                let overwritten = self.rows.change(ticket, bytes, |held| {
                     // It is the same but for a row that no decision made.
-                    if held.key != *key {
+                    let told = is_told_by_bytes(&held.key) && is_told_by_bytes(key);
+                    if !told && held.key != *key {
                         held.key = key.clone();
                     }
                     held.value = value.clone();
@@ -138,13 +142,13 @@ impl Object for Dict {
                     self.rows.put(ticket, bytes, Pair { key, value, terms });
                 }
             }
-            Row::Delete { key } => self.rows.remove(&key.0),
-            Row::DeletePrefix { prefix } => self.rows.remove_prefix(&prefix.0),
+            Row::Delete { key } => self.rows.remove(key),
+            Row::DeletePrefix { prefix } => self.rows.remove_prefix(prefix),
         }
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        Some(to_row(&self.rows.get(&key.0)?))
+        Some(to_row(&self.rows.get(key)?))
     }
 
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
@@ -160,15 +164,18 @@ impl Object for Dict {
     }
 }
 
+/// Is a key the same as any other such key that has its canonical bytes? `1`, `1.0` and `True` have the same, and stay
+/// what they were.
+const fn is_told_by_bytes(key: &Value) -> bool {
+    matches!(key, Value::Text(_) | Value::Int(_) | Value::Bytes(_))
+}
+
 fn to_row(entry: &Entry<'_, Pair>) -> Row {
     entry.keep(entry.held.value.clone())
 }
 
 fn fresh(ticket: Ticket, bytes: &[u8], key: &Value, value: Value) -> Row {
-    Row::put(
-        RowKey(bytes::Bytes::copy_from_slice(bytes)),
-        row_value(ticket, key.clone(), value),
-    )
+    Row::put(RowKey::from(bytes), row_value(ticket, key.clone(), value))
 }
 
 fn row_value(ticket: Ticket, key: Value, value: Value) -> Value {

@@ -6,7 +6,9 @@ use super::edit::steps;
 use super::{Dict, Ticket, fresh, pair_value};
 use commonhold_proto::value::path;
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
-use std::collections::{HashMap, HashSet, hash_map};
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
+use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 
 impl Dict {
     pub(super) fn set(&self, operation: &Operation, call: &Arguments) -> Result<Decision, Refusal> {
@@ -22,7 +24,7 @@ impl Dict {
     /// The row that sets a key, there or not.
     fn put(&self, operation: &Operation, key: &Value, value: Value) -> Result<Row, Refusal> {
         Ok(match self.find(key)? {
-            (_, Some(entry)) => entry.replace(value),
+            (_, Some(entry)) => entry.replace(key, value),
             (bytes, None) => self.fresh(operation, &bytes, key, value),
         })
     }
@@ -57,9 +59,14 @@ impl Dict {
 
     pub(super) fn popitem(&self) -> Result<Decision, Refusal> {
         match self.rows.last() {
-            Some(entry) => Ok(Decision::reply(pair_value(entry.to_pair()))
-                .with(Row::delete(entry.row.clone()))),
-            None => Err(Refusal::new(Code::NotFound, "popitem(): dictionary is empty")),
+            Some(entry) => {
+                Ok(Decision::reply(pair_value(entry.to_pair()))
+                    .with(Row::delete(entry.row.clone())))
+            }
+            None => Err(Refusal::new(
+                Code::NotFound,
+                "popitem(): dictionary is empty",
+            )),
         }
     }
 
@@ -137,30 +144,37 @@ impl Dict {
         let pairs = pairs(call)?;
         let first = self.rows.next_ticket(operation.last);
         let mut decision = Decision::reply(Value::Null);
-        // Of a key that is given twice the first key and the last value count.
-        let mut seen = HashMap::with_capacity(pairs.len());
+        decision.rows.reserve(pairs.len());
+        // Of a key that is given twice the first key and the last value count. The numbers of the rows, by the hash of their
+        // keys, are all that is kept of them: it is about as much memory as there is in a processor's cache.
+        let hasher = DefaultHashBuilder::default();
+        let mut seen = HashTable::with_capacity(pairs.len());
         let mut added = 0;
         for (key, value) in pairs {
             let (bytes, entry) = self.find(key)?;
-            let at = match seen.entry(bytes) {
-                hash_map::Entry::Occupied(seen) => {
-                    replace_value(&mut decision.rows, *seen.get(), value);
+            let rows = &mut decision.rows;
+            let vacant = match seen.entry(
+                hasher.hash_one(&bytes[..]),
+                |at: &usize| **rows[*at].key() == bytes[..],
+                |at| hasher.hash_one(&**rows[*at].key()),
+            ) {
+                hash_table::Entry::Occupied(seen) => {
+                    replace_value(rows, *seen.get(), value);
                     continue;
                 }
-                hash_map::Entry::Vacant(vacant) => vacant,
+                hash_table::Entry::Vacant(vacant) => vacant,
             };
-            let row = if let Some(entry) = entry {
-                entry.replace(value.clone())
+            vacant.insert(rows.len());
+            rows.push(if let Some(entry) = entry {
+                entry.replace(key, value.clone())
             } else {
                 let ticket = Ticket {
                     index: first.index + added,
                     ..first
                 };
                 added += 1;
-                fresh(ticket, at.key(), key, value.clone())
-            };
-            at.insert(decision.rows.len());
-            decision.rows.push(row);
+                fresh(ticket, &bytes, key, value.clone())
+            });
         }
         Ok(decision)
     }

@@ -148,7 +148,7 @@ pub(super) fn garbage() -> BoxedStrategy<Row> {
         prop_oneof![
             Just(RowKey::EMPTY),
             Just(RowKey::of("gen")),
-            "[a-z]{0,4}/[a-c]{0,2}".prop_map(|text| RowKey(text.into())),
+            "[a-z]{0,4}/[a-c]{0,2}".prop_map(|text| RowKey::from(text.into_bytes())),
             strategy::key().prop_map(|key| key.canonical_key().expect("a key").into()),
             vec(any::<u8>(), 0..6).prop_map(RowKey::from),
         ]

@@ -75,7 +75,7 @@ impl Object for List {
                 lent,
                 expires,
             } => {
-                if let Some(label) = label(&key.0) {
+                if let Some(label) = label(key) {
                     self.items.put(Item {
                         label,
                         value: value.clone(),
@@ -84,11 +84,11 @@ impl Object for List {
                 }
             }
             Row::Delete { key } => {
-                if let Some(label) = label(&key.0) {
+                if let Some(label) = label(key) {
                     self.items.remove(label);
                 }
             }
-            Row::DeletePrefix { prefix } if prefix.0.is_empty() => self.items = Blocks::default(),
+            Row::DeletePrefix { prefix } if prefix.is_empty() => self.items = Blocks::default(),
             Row::DeletePrefix { .. } => {
                 let labels = self.items.after(None).map(|item| item.label);
                 let touched: Vec<u128> = labels.filter(|label| row.touches(&key(*label))).collect();
@@ -100,7 +100,7 @@ impl Object for List {
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        Some(self.items.get(label(&key.0)?)?.to_row())
+        Some(self.items.get(label(key)?)?.to_row())
     }
 
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
@@ -127,7 +127,7 @@ impl Object for List {
 }
 
 fn key(label: u128) -> RowKey {
-    RowKey(label.to_be_bytes().to_vec().into())
+    label.to_be_bytes().into()
 }
 
 /// The label of a row's key or of a cursor, if it is one's.

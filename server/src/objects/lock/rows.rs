@@ -58,7 +58,7 @@ impl Object for Lock {
                     if let Some(unreleased) = Unreleased::parse(value, terms) {
                         self.unreleased = Some(unreleased);
                     }
-                } else if key.0.starts_with(&TICKETS.0)
+                } else if key.starts_with(&TICKETS)
                     && let Some(ticket) = Ticket::parse(value, terms)
                 {
                     self.waits.insert(key.clone(), ticket);
@@ -126,7 +126,7 @@ impl Object for Lock {
         };
         // Both sort before every ticket.
         let first = [&UNRELEASED, &OWNER].into_iter();
-        let first = first.filter(|key| after.is_none_or(|cursor| *cursor.0 < *key.0));
+        let first = first.filter(|key| after.is_none_or(|cursor| *cursor.0 < ***key));
         let first = first.filter_map(|key| self.row(key));
         let waits = self.waits.range((start, Bound::Unbounded));
         let waits = waits.map(|(key, ticket)| ticket.to_row(key));
@@ -138,8 +138,9 @@ impl Object for Lock {
     }
 
     fn bytes(&self) -> u64 {
-        let rows =
-            self.waits.len() + usize::from(self.hold.is_some()) + usize::from(self.unreleased.is_some());
+        let rows = self.waits.len()
+            + usize::from(self.hold.is_some())
+            + usize::from(self.unreleased.is_some());
         let note = |note: &Option<String>| note.as_ref().map_or(0, String::len);
         let notes = self
             .waits
@@ -147,7 +148,10 @@ impl Object for Lock {
             .map(|ticket| note(&ticket.note))
             .sum::<usize>()
             + self.hold.as_ref().map_or(0, Hold::extra_bytes)
-            + self.unreleased.as_ref().map_or(0, |before| before.note.size());
+            + self
+                .unreleased
+                .as_ref()
+                .map_or(0, |before| before.note.size());
         (rows * ROW_BYTES + notes) as u64
     }
 }

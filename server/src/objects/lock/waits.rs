@@ -52,7 +52,7 @@ impl Place {
     }
 
     fn key(self) -> RowKey {
-        let mut key = prefix(self.condition).0.to_vec();
+        let mut key = prefix(self.condition).to_vec();
         key.extend_from_slice(&self.ticket.to_be_bytes());
         key.into()
     }
@@ -64,7 +64,7 @@ impl Place {
 
 /// What the tickets of one condition begin with.
 fn prefix(condition: i64) -> RowKey {
-    let mut key = TICKETS.0.to_vec();
+    let mut key = TICKETS.to_vec();
     key.extend_from_slice(&condition.to_be_bytes());
     key.push(b'/');
     key.into()
@@ -196,9 +196,9 @@ impl Lock {
         let mut rows = Rows::new();
         rows.push(Row::delete(key.clone()));
         if ticket.stage == Stage::Notified
-            && let Some(prefix) = key.0.len().checked_sub(size_of::<i64>())
+            && let Some(prefix) = key.len().checked_sub(size_of::<i64>())
             && let Some((next, ticket)) = self
-                .tickets(&RowKey(key.0.slice(..prefix)))
+                .tickets(&RowKey::from(&key[..prefix]))
                 .find(|(_, ticket)| ticket.stage == Stage::Waiting)
         {
             rows.push(ticket.at(Stage::Notified).to_row(next));
@@ -215,7 +215,7 @@ impl Lock {
         let prefix = prefix.clone();
         self.waits
             .range((Bound::Included(prefix.clone()), Bound::Unbounded))
-            .take_while(move |(key, _)| key.0.starts_with(&prefix.0))
+            .take_while(move |(key, _)| key.starts_with(&prefix))
     }
 }
 

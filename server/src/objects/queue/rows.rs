@@ -55,17 +55,17 @@ impl Object for Queue {
                 lent,
                 expires,
             } => {
-                if let Some(key) = Key::parse(&key.0) {
+                if let Some(key) = Key::parse(key) {
                     self.write(key, value, Terms::of(*lent, *expires));
                 }
             }
             Row::Delete { key } => {
-                if let Some(key) = Key::parse(&key.0) {
+                if let Some(key) = Key::parse(key) {
                     self.delete(key);
                 }
             }
             Row::DeletePrefix { prefix } => {
-                for key in self.keys_under(&prefix.0) {
+                for key in self.keys_under(prefix) {
                     self.delete(key);
                 }
             }
@@ -74,7 +74,7 @@ impl Object for Queue {
 
     /// What was taken by one who is gone, or for too long, is there again.
     fn lapse(&self, key: &RowKey, _why: Lapse) -> Rows {
-        if let Some(Key::Taken(ticket)) = Key::parse(&key.0)
+        if let Some(Key::Taken(ticket)) = Key::parse(key)
             && let Some(taken) = self.items.taken(ticket)
         {
             return self.given_back(ticket, taken);
@@ -83,7 +83,7 @@ impl Object for Queue {
     }
 
     fn token(&self, key: &RowKey) -> Option<Revision> {
-        match Key::parse(&key.0)? {
+        match Key::parse(key)? {
             Key::Taken(ticket) => Some(Revision(self.items.taken(ticket)?.receipt.cast_unsigned())),
             _ => None,
         }
@@ -107,7 +107,7 @@ impl Object for Queue {
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        match Key::parse(&key.0)? {
+        match Key::parse(key)? {
             Key::Item(ticket) => Some(item_row(ticket, self.items.item(ticket)?)),
             Key::Taken(ticket) => Some(taken_row(ticket, self.items.taken(ticket)?)),
             Key::Count(ticket) => Some(count_row(ticket, self.items.count(ticket)?)),
@@ -201,7 +201,7 @@ impl Queue {
     /// The keys of the rows that begin so.
     fn keys_under(&self, prefix: &[u8]) -> Vec<Key> {
         let single = [Key::Open, Key::Shut].into_iter();
-        let single = single.filter(|key| key.to_row_key().0.starts_with(prefix));
+        let single = single.filter(|key| key.to_row_key().starts_with(prefix));
         let mut keys: Vec<Key> = single.collect();
         // Of a room: all of it, the tickets that begin so, or nothing.
         let range = |room: &[u8]| match prefix.strip_prefix(room) {

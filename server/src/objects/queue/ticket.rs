@@ -81,10 +81,10 @@ impl Ticket {
 
 impl Key {
     pub(super) fn parse(key: &[u8]) -> Option<Key> {
-        if key == &OPEN.0[..] {
+        if key == &OPEN[..] {
             return Some(Key::Open);
         }
-        if key == &SHUT.0[..] {
+        if key == &SHUT[..] {
             return Some(Key::Shut);
         }
         let (room, ticket) = key.split_at_checked(ITEMS.len())?;

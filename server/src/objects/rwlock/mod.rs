@@ -245,7 +245,7 @@ impl ReadWriteLock {
 
 /// The row of a caller: what one thread or task of a session holds.
 fn holder_key(operation: &Operation) -> RowKey {
-    let mut key = HOLDERS.0.to_vec();
+    let mut key = HOLDERS.to_vec();
     let session = operation.session.map_or(0, |session| session.0);
     key.extend_from_slice(&session.to_be_bytes());
     key.extend_from_slice(&operation.owner.0.to_be_bytes());

@@ -65,7 +65,7 @@ impl Object for ReadWriteLock {
                     if let Some(unreleased) = Unreleased::parse(value, terms) {
                         self.unreleased = Some(unreleased);
                     }
-                } else if key.0.starts_with(&HOLDERS.0)
+                } else if key.starts_with(&HOLDERS)
                     && let Some(held) = Held::parse(value, &terms)
                 {
                     self.forget(key);
@@ -138,7 +138,7 @@ impl Object for ReadWriteLock {
         };
         // `died` sorts before every holder.
         let first = self.row(&UNRELEASED);
-        let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *UNRELEASED.0));
+        let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *UNRELEASED));
         let holders = self.holders.range((start, Bound::Unbounded));
         let rows = holders.map(|(key, held)| held.to_row(key));
         paging::rows(first.into_iter().chain(rows), limit)

@@ -200,7 +200,7 @@ impl Semaphore {
     /// A key after those of all permits that are held.
     fn ticket(&self, operation: &Operation) -> RowKey {
         let ticket = |index: u64| {
-            let mut key = PERMITS.0.to_vec();
+            let mut key = PERMITS.to_vec();
             key.extend_from_slice(&operation.last.0.to_be_bytes());
             key.extend_from_slice(&index.to_be_bytes());
             RowKey::from(key)

@@ -78,9 +78,7 @@ impl Object for Semaphore {
                     if let Value::Int(raised) = value {
                         self.free = Some((*raised, terms));
                     }
-                } else if let (true, Some((n, owner))) =
-                    (key.0.starts_with(&PERMITS.0), parse(value))
-                {
+                } else if let (true, Some((n, owner))) = (key.starts_with(&PERMITS), parse(value)) {
                     self.hold(key, Permit { n, owner, terms });
                 }
             }
@@ -113,7 +111,7 @@ impl Object for Semaphore {
         };
         // `free` sorts before every permit.
         let first = self.row(&FREE);
-        let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *FREE.0));
+        let first = first.filter(|_| after.is_none_or(|cursor| *cursor.0 < *FREE));
         let permits = self.permits.range((start, Bound::Unbounded));
         let rows = permits.map(|(key, permit)| permit.to_row(key));
         paging::rows(first.into_iter().chain(rows), limit)

@@ -56,7 +56,10 @@ impl Object for Set {
                 Ok(changed(!rows.is_empty(), rows))
             }
             "discard" => {
-                let rows = self.find(sought(call)?.as_ref())?.1.map(|entry| entry.delete());
+                let rows = self
+                    .find(sought(call)?.as_ref())?
+                    .1
+                    .map(|entry| entry.delete());
                 Ok(changed(rows.is_some(), rows.into_iter().collect()))
             }
             "remove" => {
@@ -76,8 +79,12 @@ impl Object for Set {
                 None => Err(no_member("no member")),
             },
             "clear" => Ok(self.clear()),
-            "copy" => self.list().map(|members| Decision::reply(Value::Set(members))),
-            "items" => self.list().map(|members| Decision::reply(Value::List(members))),
+            "copy" => self
+                .list()
+                .map(|members| Decision::reply(Value::Set(members))),
+            "items" => self
+                .list()
+                .map(|members| Decision::reply(Value::List(members))),
             "scan" => self.rows.scan(call, to_value),
             other => self.decide_many(other, operation, &members(call)?),
         }
@@ -98,17 +105,17 @@ impl Object for Set {
                     value: value.clone(),
                     terms: Terms::of(*lent, *expires),
                 };
-                if !self.rows.change(ticket, &bytes.0, |held| *held = member()) {
+                if !self.rows.change(ticket, bytes, |held| *held = member()) {
                     self.rows.put(ticket, bytes, member());
                 }
             }
-            Row::Delete { key } => self.rows.remove(&key.0),
-            Row::DeletePrefix { prefix } => self.rows.remove_prefix(&prefix.0),
+            Row::Delete { key } => self.rows.remove(key),
+            Row::DeletePrefix { prefix } => self.rows.remove_prefix(prefix),
         }
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        Some(to_row(&self.rows.get(&key.0)?))
+        Some(to_row(&self.rows.get(key)?))
     }
 
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
@@ -146,9 +153,7 @@ impl Set {
                 let rows = deletes(&self.there(members)?);
                 Ok(changed(rows.len(), rows))
             }
-            "intersection_update" => {
-                Ok(changed(Value::Null, deletes(&self.others(members)?)))
-            }
+            "intersection_update" => Ok(changed(Value::Null, deletes(&self.others(members)?))),
             "intersection" => Ok(set_of(&self.there(members)?)),
             "difference" => Ok(set_of(&self.others(members)?)),
             "union" => self.union(members),
@@ -156,7 +161,9 @@ impl Set {
                 let there = self.there(members)?.len();
                 Ok(Decision::reply(there == keys(members)?.len()))
             }
-            "issubset" => Ok(Decision::reply(self.there(members)?.len() == self.rows.len())),
+            "issubset" => Ok(Decision::reply(
+                self.there(members)?.len() == self.rows.len(),
+            )),
             "isdisjoint" => Ok(Decision::reply(self.there(members)?.is_empty())),
             other => Err(Refusal::new(Code::NoMethod, other)),
         }
@@ -208,7 +215,9 @@ impl Set {
     fn others(&self, members: &[&Value]) -> Result<Vec<Entry<'_, Member>>, Refusal> {
         let given = keys(members)?;
         let entries = self.rows.all()?;
-        Ok(entries.filter(|entry| !given.contains(&entry.row.0[..])).collect())
+        Ok(entries
+            .filter(|entry| !given.contains(&entry.row[..]))
+            .collect())
     }
 
     fn union(&self, members: &[&Value]) -> Result<Decision, Refusal> {
@@ -293,10 +302,7 @@ fn no_member(message: &str) -> Refusal {
 }
 
 fn fresh(ticket: Ticket, bytes: &[u8], member: &Value) -> Row {
-    Row::put(
-        RowKey(bytes::Bytes::copy_from_slice(bytes)),
-        row_value(ticket, member.clone()),
-    )
+    Row::put(RowKey::from(bytes), row_value(ticket, member.clone()))
 }
 
 fn row_value(ticket: Ticket, member: Value) -> Value {

@@ -348,7 +348,7 @@ fn near_rows() -> impl Strategy<Value = Row> {
             .prop_map(|(a, b, c, d)| Value::Tuple([a, b, c, d].map(Value::Int).into())),
     ];
     let prefix = (key.clone(), 0usize..15)
-        .prop_map(|(key, length)| RowKey::from(key.0[..length.min(key.0.len())].to_vec()));
+        .prop_map(|(key, length)| RowKey::from(key[..length.min(key.len())].to_vec()));
     prop_oneof![
         6 => (key.clone(), value).prop_map(|(key, value)| Row::put(key, value)),
         2 => key.prop_map(Row::delete),
