@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Bout, Passage, Plan, Report, Task, alone, counts};
 
-const PARTIES: u32 = 4;
+const PARTIES: u32 = 8;
 
 #[test]
 fn nobody_passes_before_all_have_come() {
