@@ -40,9 +40,11 @@ python-there:
 	  { echo "make test needs Python's venv: install it (on Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 
 # The same exams in the counts that the promises are made on: minutes more, once built.
-exam:
+exam: $(VENV)/ready
 	COMMONHOLD_EXAM=full $(CARGO) test --release --locked --workspace --lib -- every_kind
 	COMMONHOLD_EXAM=full $(CARGO) test --release --locked --workspace --test exam -- --nocapture
+	cd python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --release --quiet --locked
+	cd python && COMMONHOLD_EXAM=full COMMONHOLD_BIN=$(CURDIR)/target/release/commonhold $(VENV)/bin/python -m pytest -q
 
 # Side by side with its peers, on this machine.
 bench: bench-rust bench-python

@@ -3,6 +3,7 @@
 import array
 import types
 
+import exam
 import pytest
 from fakes import FakeArray, FakeDict, FakeList, FakeNamespace, FakeValue
 from programs import INDEXES, KEYS, check
@@ -164,7 +165,7 @@ def test_5000_programs_do_what_they_do_with_a_value(ch):
     assert 300 < raised < 4_900
 
 
-def test_200_programs_do_at_a_server_what_they_do_with_a_dict(ch):
+def test_programs_do_at_a_server_what_they_do_with_a_dict(ch):
     def make():
         one, other = ch.dict("x", durability="memory"), ch.dict("y", durability="memory")
         for proxy, data in ((one, {"a": 1}), (other, {"a": 2.5, 1: 3})):
@@ -174,17 +175,25 @@ def test_200_programs_do_at_a_server_what_they_do_with_a_dict(ch):
         again = ch.dict("x", durability="memory")
         return [one, again, other], [plain[0], plain[0], plain[1]]
 
-    assert 20 < check(200, "server", KEYS, DICT, make, get_item, put_item, lambda d: d.copy()) < 200
+    programs = exam.count(50_000, 200)
+    with exam.promise("python: programs do with a shared dict what they do with a plain one") as figures:
+        figures["rounds"] = programs
+        figures["raised"] = raised = check(programs, "server", KEYS, DICT, make, get_item, put_item, lambda d: d.copy())
+        assert programs / 10 < raised < programs
 
 
-def test_100_programs_do_at_a_server_what_they_do_with_a_list(ch):
+def test_programs_do_at_a_server_what_they_do_with_a_list(ch):
     def make():
         one, again = (ch.list("x", durability="memory") for _ in range(2))
         one[:] = [1, 2.5, 3]
         plain = [1, 2.5, 3]
         return [one, again], [plain, plain]
 
-    assert 10 < check(100, "server", INDEXES, LIST, make, get_item, put_item, lambda l: l.copy()) < 100
+    programs = exam.count(10_000, 100)
+    with exam.promise("python: programs do with a shared list what they do with a plain one") as figures:
+        figures["rounds"] = programs
+        figures["raised"] = raised = check(programs, "server", INDEXES, LIST, make, get_item, put_item, lambda l: l.copy())
+        assert programs / 10 < raised < programs
 
 
 def test_50_programs_do_at_a_server_what_they_do_with_arrays_attributes_and_values(ch):

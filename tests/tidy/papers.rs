@@ -47,8 +47,9 @@ pub(crate) fn dangling() -> Vec<String> {
             if !root().join(path).exists() {
                 complaints.push(format!("{document}: there is no {path}"));
             } else if let Some(item) = item
-                && !read(path).contains(&format!("fn {item}"))
-                && !read(path).contains(&format!("const {item}:"))
+                && !["fn ", "const ", "def "]
+                    .iter()
+                    .any(|word| read(path).contains(&format!("{word}{item}")))
             {
                 complaints.push(format!("{document}: {path} has no {item}"));
             }
