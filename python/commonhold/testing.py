@@ -8,24 +8,35 @@
 """
 
 import contextlib
-import multiprocessing
+import json
 import os
 import secrets
 import signal
+import subprocess
+import sys
 import tempfile
 
 from commonhold import _native, codecs
 from commonhold.client import Client
+from commonhold.errors import Error
 
 __all__ = ["Server", "server"]
+
+# A fresh process, which imports nothing of the program's: the one that tests may have any threads, and no guard around its main.
+_CHILD = """
+import json, sys
+told = json.loads(sys.stdin.readline())
+sys.path[:] = told.pop("path")
+from commonhold import testing
+testing._serve(**told)
+"""
 
 
 class Server:
     """A server in a child of this process."""
 
-    def __init__(self, process, control, url, authkey):
+    def __init__(self, process, url, authkey):
         self._process = process
-        self._control = control
         #: Where it is.
         self.url = url
         #: The key, as multiprocessing's managers take it.
@@ -49,33 +60,29 @@ def server(*, data=None):
     in memory.
     """
     with tempfile.TemporaryDirectory(prefix="commonhold-") as folder:
-        authkey = secrets.token_bytes(32)
-        # A fresh process: the one that tests may have any threads.
-        context = multiprocessing.get_context("spawn")
-        control, child = context.Pipe()
-        arguments = f"{folder}/socket", authkey, None if data is None else os.fspath(data), child
-        process = context.Process(target=_serve, args=arguments, name="commonhold server", daemon=True)
-        process.start()
-        child.close()
-        try:
-            failure = control.recv()
-            if failure is not None:
-                raise failure
-            yield Server(process, control, f"unix://{folder}/socket", authkey)
-        finally:
-            control.close()
-            process.join()
+        socket, authkey = f"{folder}/socket", secrets.token_bytes(32)
+        data = None if data is None else os.fspath(data)
+        told = {"path": [*map(str, sys.path)], "socket": socket, "authkey": authkey.hex(), "data": data}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", _CHILD], text=True, **pipes) as process:
+            # It ends when the pipe does.
+            with contextlib.closing(process.stdin) as told_to, process.stdout as heard:
+                told_to.write(json.dumps(told) + "\n")
+                told_to.flush()
+                failure = json.loads(heard.readline() or '"its process ended"')
+                if failure is not None:
+                    raise Error(f"the server did not start: {failure}")
+                yield Server(process, f"unix://{socket}", authkey)
 
 
-def _serve(socket, authkey, data, control):
-    """Serves until the other end of the connection is closed, by whatever."""
+def _serve(socket, authkey, data):
+    """Serves until the other end of the pipe is closed, by whatever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        served = _native.Server([socket], authkey, data=data)
+        served = _native.Server([socket], bytes.fromhex(authkey), data=data)
     except Exception as error:
-        control.send(error)
+        print(json.dumps(str(error)), flush=True)
         return
-    control.send(None)
-    with contextlib.suppress(EOFError):
-        control.recv()
+    print("null", flush=True)
+    sys.stdin.read()
     served.stop()

@@ -30,7 +30,7 @@ def test_with_a_folder_it_keeps_its_data(tmp_path):
         with commonhold.testing.server(data=tmp_path / "data") as server, server.connect() as ch:
             assert ch.counter("n").increment() == expected
     with commonhold.testing.server(data=tmp_path / "data"):
-        with pytest.raises(commonhold.Error):
+        with pytest.raises(commonhold.Error, match="did not start: .*data"):
             with commonhold.testing.server(data=tmp_path / "data"):
                 pass
 
@@ -43,3 +43,12 @@ def test_it_ends_with_the_process_that_wanted_it():
     process.communicate()
     assert select.select([watch], [], [], 30)[0], "it runs on"
     os.close(watch)
+
+
+def test_it_runs_beside_a_program_without_a_guard(tmp_path):
+    """Nothing of the program is imported by the server's process."""
+    text = "import commonhold.testing\nwith commonhold.testing.server() as s, s.connect() as ch: print(ch.counter('n').increment())"
+    (tmp_path / "program.py").write_text(text)
+    for how in ({"args": [sys.executable, tmp_path / "program.py"]}, {"args": [sys.executable], "input": text + "\n\n"}):
+        done = subprocess.run(**how, capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("1\n", "")
