@@ -96,14 +96,12 @@ impl Engine {
             // A revision of now is above every grant of the lease that has ended, and, as long as no call of the next one
             // has shown that its client was told, below each of the next.
             let lease_lost = presence.lease_lost.then(|| self.log.unlogged());
+            if session.liveness == Liveness::Heartbeat {
+                let ends = presence.heard + self.limits.term;
+                self.watch_lease(session.id, &mut presence, ends);
+            }
             (session.renew(), lease_lost, presence.losses.all())
         };
-        if session.liveness == Liveness::Heartbeat {
-            self.timers.add(
-                self.clock.monotonic() + self.limits.term,
-                Due::Lease(session.id),
-            );
-        }
         let gate = self.session_table.state.lock().gate;
         Ok(Joined {
             connection: Arc::new(Connection {
@@ -194,17 +192,42 @@ impl Engine {
     pub(super) fn await_return(&self, session: &Session, patience: Duration) {
         let now = self.clock.monotonic();
         let mut presence = session.presence.lock();
-        if presence.connections > 0 {
+        if presence.connections > 0 || presence.forgotten {
             return;
         }
         presence.absent_since = Some(now);
         presence.patience = patience;
-        let remembered = std::mem::replace(&mut presence.memory_timer, true);
-        drop(presence);
-        self.timers.add(now + patience, Due::Lease(session.id));
-        if !remembered {
-            self.timers
-                .add(now + self.limits.session_memory, Due::Memory(session.id));
+        self.watch_lease(session.id, &mut presence, now + patience);
+        if presence.memory_timer.is_none() {
+            self.watch_memory(session.id, &mut presence, now + self.limits.session_memory);
+        }
+    }
+
+    /// Sees to it that somebody looks at `at`, or before, whether the lease has ended. Whoever looks too early sets the
+    /// timer again, so a later one is not needed, and replaced by an earlier one.
+    fn watch_lease(&self, id: SessionId, presence: &mut Presence, at: Duration) {
+        match presence.lease_timer {
+            Some(before) if before <= at => return,
+            Some(before) => self.timers.forget_lease(before, id),
+            None => {}
+        }
+        presence.lease_timer = Some(at);
+        self.timers.add(at, Due::Lease(id));
+    }
+
+    fn watch_memory(&self, id: SessionId, presence: &mut Presence, at: Duration) {
+        presence.memory_timer = Some(at);
+        self.timers.add(at, Due::Memory(id));
+    }
+
+    /// The session is forgotten.
+    fn stop_watching(&self, session: &Session) {
+        let mut presence = session.presence.lock();
+        if let Some(at) = presence.lease_timer.take() {
+            self.timers.forget_lease(at, session.id);
+        }
+        if let Some(at) = presence.memory_timer.take() {
+            self.timers.forget_memory(at, session.id);
         }
     }
 
@@ -253,7 +276,8 @@ impl Engine {
         let Some(session) = self.session(id) else {
             return;
         };
-        let presence = session.presence.lock();
+        let mut presence = session.presence.lock();
+        presence.lease_timer = None;
         let silent = session.liveness == Liveness::Heartbeat && presence.connections > 0;
         let ends = match presence.absent_since {
             Some(since) => since + presence.patience,
@@ -261,8 +285,7 @@ impl Engine {
             None => return,
         };
         if ends > now {
-            drop(presence);
-            self.timers.add(ends, Due::Lease(id));
+            self.watch_lease(id, &mut presence, ends);
         } else {
             // Under the same lock: a client that is heard, or is back, from here on finds its lease ended.
             self.end_lease_of(&session, presence, Lapse::Died);
@@ -274,15 +297,13 @@ impl Engine {
             return;
         };
         let mut presence = session.presence.lock();
-        presence.memory_timer = false;
+        presence.memory_timer = None;
         let Some(since) = presence.absent_since else {
             return;
         };
         let ends = since + self.limits.session_memory;
         if ends > now {
-            presence.memory_timer = true;
-            self.timers.add(ends, Due::Memory(id));
-            return;
+            return self.watch_memory(id, &mut presence, ends);
         }
         // Under the same lock: who takes a lane from here on would lend what nobody takes back.
         presence.forgotten = true;
@@ -413,6 +434,7 @@ impl Engine {
 
     /// Once it was marked as `forgotten`.
     fn forget_session(&self, session: &Arc<Session>) -> Revision {
+        self.stop_watching(session);
         self.undo_unheard(session);
         let mut state = self.session_table.state.lock();
         if self.sessions.remove(&session.id).is_some() {

@@ -24,6 +24,17 @@ pub(super) enum Due {
     References,
 }
 
+/// Tells apart what is due at one time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tag {
+    /// A waiting call's address, which is its own as long as the entry keeps the allocation.
+    Parked(usize),
+    Lease(SessionId),
+    Memory(SessionId),
+    /// What is never looked for.
+    Other(u64),
+}
+
 /// Everything that is due some time, in order. Times are monotonic.
 #[derive(Default)]
 pub(super) struct Timers {
@@ -33,8 +44,8 @@ pub(super) struct Timers {
 
 #[derive(Default)]
 struct Inner {
-    due: BTreeMap<(Duration, usize), Due>,
-    counter: usize,
+    due: BTreeMap<(Duration, Tag), Due>,
+    counter: u64,
     stopped: bool,
 }
 
@@ -43,12 +54,12 @@ impl Timers {
     pub(super) fn add(&self, at: Duration, due: Due) {
         let mut inner = self.inner.lock();
         let tag = match &due {
-            // Found again by its address, which is its own as long as this entry keeps the allocation.
-            Due::Deadline(parked) => parked.as_ptr().addr(),
-            _ => {
-                // Odd: never the address of anything.
-                inner.counter += 2;
-                inner.counter | 1
+            Due::Deadline(parked) => Tag::Parked(parked.as_ptr().addr()),
+            Due::Lease(session) => Tag::Lease(*session),
+            Due::Memory(session) => Tag::Memory(*session),
+            Due::Row(_) | Due::Pin(_) | Due::References => {
+                inner.counter += 1;
+                Tag::Other(inner.counter)
             }
         };
         let sooner = inner
@@ -64,10 +75,21 @@ impl Timers {
 
     /// The call does not wait any more.
     pub(super) fn forget(&self, at: Duration, parked: &Arc<Parked>) {
-        self.inner
-            .lock()
-            .due
-            .remove(&(at, Arc::as_ptr(parked).addr()));
+        self.remove(at, Tag::Parked(Arc::as_ptr(parked).addr()));
+    }
+
+    /// Nobody needs to look any more at `at` whether the session's lease has ended.
+    pub(super) fn forget_lease(&self, at: Duration, session: SessionId) {
+        self.remove(at, Tag::Lease(session));
+    }
+
+    /// Nobody needs to look any more at `at` whether the session is to be forgotten.
+    pub(super) fn forget_memory(&self, at: Duration, session: SessionId) {
+        self.remove(at, Tag::Memory(session));
+    }
+
+    fn remove(&self, at: Duration, tag: Tag) {
+        self.inner.lock().due.remove(&(at, tag));
     }
 
     /// The next thing that is due by `now`, with the time it was due at.

@@ -77,8 +77,10 @@ pub(crate) struct Presence {
     pub(crate) heard: Duration,
     /// How long the lease outlives the absence: the grace, or the term after a restart.
     pub(crate) patience: Duration,
-    /// A timer will look whether it has been absent for so long that it is forgotten.
-    pub(crate) memory_timer: bool,
+    /// When a timer looks whether the lease is over: there is one at most, however often connections come and go.
+    pub(crate) lease_timer: Option<Duration>,
+    /// When a timer looks whether it has been absent for so long that it is forgotten.
+    pub(crate) memory_timer: Option<Duration>,
     /// The lease ended, and the client has not shown that it was told.
     pub(crate) lease_lost: bool,
     /// The same, in the log.

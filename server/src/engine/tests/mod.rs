@@ -35,6 +35,7 @@ mod slot;
 mod synchronizers;
 mod tally;
 mod threads;
+mod timers;
 mod undone;
 mod unheard;
 mod waiting;
