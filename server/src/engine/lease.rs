@@ -144,21 +144,30 @@ impl Engine {
         // Not of what was lost since.
         let lease_lost = connection.told_lease_lost && !connection.lease.has_ended();
         presence.lease_lost &= !lease_lost;
-        let logged = lease_lost && std::mem::take(&mut presence.loss_logged);
+        presence.loss_lasts &= !lease_lost;
+        let logged = presence.loss_logged;
         drop(presence);
-        if logged {
-            self.log_loss(&session, false);
+        if lease_lost && logged {
+            self.log_loss(&session);
         }
         self.forget_losses(session.id, losses);
     }
 
-    /// Logs whether the session must be told that its lease was lost, so that a restarted server tells it.
-    fn log_loss(&self, session: &Session, lost: bool) {
+    /// Logs whether the session must be told that its lease was lost, so that a restarted server tells it. What is
+    /// logged is how that stands with the table locked: of two who come at a time the later one has the last word.
+    fn log_loss(&self, session: &Session) {
         let mut state = self.session_table.state.lock();
-        if self.sessions.contains_key(&session.id) {
-            let row = Row::put(number_key(session.id.0), session_value(session, lost));
-            self.change_sessions(&mut state, row);
+        if !self.sessions.contains_key(&session.id) {
+            return;
         }
+        let mut presence = session.presence.lock();
+        let lost = presence.loss_lasts;
+        if std::mem::replace(&mut presence.loss_logged, lost) == lost {
+            return;
+        }
+        drop(presence);
+        let row = Row::put(number_key(session.id.0), session_value(session, lost));
+        self.change_sessions(&mut state, row);
     }
 
     /// A connection of the session is gone.
@@ -343,11 +352,11 @@ impl Engine {
         let lent = lease.end();
         presence.lease_lost = true;
         let tells = why != Lapse::Goodbye && !lent.is_empty();
-        presence.loss_logged |= tells;
+        presence.loss_lasts |= tells;
         drop(presence);
         if tells {
             // Before anything lapses: whatever of it a crash leaves, the client is told.
-            self.log_loss(session, true);
+            self.log_loss(session);
         }
         for lane in session.lanes() {
             self.withdraw(lane.fence());

@@ -77,6 +77,7 @@ pub(super) fn session_from(id: SessionId, value: &Value) -> Result<Session, Stri
     let lost = field("lost") == Some(&Value::Bool(true));
     let mut presence = session.presence.lock();
     presence.lease_lost = lost;
+    presence.loss_lasts = lost;
     presence.loss_logged = lost;
     drop(presence);
     Ok(session)

@@ -83,7 +83,9 @@ pub(crate) struct Presence {
     pub(crate) memory_timer: Option<Duration>,
     /// The lease ended, and the client has not shown that it was told.
     pub(crate) lease_lost: bool,
-    /// The same, in the log.
+    /// The same, and a restarted server must tell it.
+    pub(crate) loss_lasts: bool,
+    /// What the log says of that. It is changed with the table of sessions locked.
     pub(crate) loss_logged: bool,
     /// It is being forgotten: no lane may be taken any more.
     pub(crate) forgotten: bool,

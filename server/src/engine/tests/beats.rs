@@ -1,10 +1,13 @@
 //! Signs of life, and leases that end at the same moment.
 
-use super::harness::World;
+use super::super::caller::Connection;
+use super::harness::{World, named, plain};
 use super::identity::server;
 use super::locks::{SECOND, acquire, lock};
 use crate::session::Liveness;
+use commonhold_proto::LaneId;
 use std::sync::Barrier;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 const TERM: u32 = 10;
@@ -102,5 +105,40 @@ fn who_is_back_at_the_last_moment_holds_or_is_told() {
         });
         let has_ended = peer.connection().lease.has_ended();
         assert!(!has_ended, "round {round}: a welcome with a dead lease");
+    }
+}
+
+/// The client hears of a loss before the loss is in the log, where it comes too late then: a restarted server would end
+/// what the client was granted since.
+#[test]
+fn a_loss_that_was_heard_meanwhile_is_not_logged_any_more() {
+    // Which of two threads is first is chance: the one that finds its lock free, nearly always.
+    for round in 0..20 {
+        let mut world = World::new();
+        let mut peer = world.peer("holder");
+        let hold = named("hold", "lock");
+        peer.ask(&mut world, &hold, plain("acquire")).expect("free");
+        peer.disconnect(&world);
+        let session = world.engine.session(peer.session).expect("known");
+        let table = world.engine.session_table.state.lock();
+        thread::scope(|scope| {
+            scope.spawn(|| world.engine.died(&session));
+            while !session.presence.lock().lease_lost {
+                thread::yield_now();
+            }
+            let welcomed = Connection {
+                lane: session.lane(LaneId(0)).expect("the first"),
+                lease: session.renew(),
+                tells: AtomicBool::new(true),
+                told_lease_lost: true,
+                told_losses: 0,
+            };
+            drop(table);
+            world.engine.heard_of_loss(&welcomed);
+        });
+        world.settle();
+        world.crash();
+        peer.connect(&world);
+        assert!(!peer.lease_lost, "it was told again, in round {round}");
     }
 }
