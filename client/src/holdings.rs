@@ -4,15 +4,18 @@
 //! still has: proxies, and references in values that nobody made a proxy of. What is wanted by nobody is dropped, all of it
 //! in one call, and one such call of a lane at a time; one that failed is made again. A reply that brings an object while
 //! it is being dropped is acknowledged only after that, so the drop, which names the replies before it, cannot take what
-//! that reply brings. The lock is a leaf; it is taken under a lane's.
+//! that reply brings. One such reply of an object is enough, because the server keeps what a reply brought that is not
+//! acknowledged: a drop that gets no answer would hold up ever more. The lock is a leaf; it is taken under a lane's.
 
 use commonhold_proto::{Call, Oid, Open, OpenOptions, Owner, Reference, Target, Value};
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// At most so many objects are dropped in one call.
 const DROPPED_AT_ONCE: usize = 1_000;
+/// So many replies of an object are looked through whenever one more comes; if there are more, when they have doubled.
+const REPLIES_LOOKED_AT: usize = 16;
 
 /// What one session wants of anonymous objects.
 #[derive(Debug)]
@@ -27,14 +30,14 @@ pub(crate) struct Holdings {
 #[derive(Debug, Default)]
 struct State {
     objects: HashMap<Oid, Held>,
-    /// Nobody wanted these when somebody last looked.
+    /// Nobody wanted these when somebody last looked: each once, and none that is leaving.
     unwanted: Vec<Oid>,
     /// Drops of these are under way.
     leaving: HashMap<Oid, Leaving>,
     /// Drops so far.
     drops: u64,
-    /// Those that are not over.
-    under_way: HashSet<u64>,
+    /// Those that are not over, and what they drop.
+    under_way: HashMap<u64, Vec<Oid>>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +47,10 @@ struct Held {
     loose: u64,
     /// The replies that brought it and that the server may not know to be here.
     replies: Vec<Brought>,
+    /// How many of them were left when they were last looked through.
+    looked_through: usize,
+    /// It is among the unwanted.
+    is_noted: bool,
 }
 
 /// An object that is being dropped.
@@ -53,6 +60,8 @@ struct Leaving {
     by: u64,
     /// The replies that brought it until then.
     replies: Vec<Brought>,
+    /// A reply brought it since and is acknowledged after the drop.
+    is_kept: bool,
 }
 
 /// A reply that was taken.
@@ -74,28 +83,27 @@ impl Holdings {
         }
     }
 
-    /// A reply brings this value. If it may not be acknowledged yet: after which drop it may.
-    pub(crate) fn receive(&self, value: &Value, by: Brought) -> Option<u64> {
+    /// A reply brings this value. Returns the drops that must be over before it is acknowledged.
+    pub(crate) fn receive(&self, value: &Value, by: Brought) -> Vec<u64> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let mut after = None;
+        let mut after = Vec::new();
         each_anonymous(value, |oid| {
             let held = state.objects.entry(oid).or_default();
             held.loose += 1;
-            held.replies.retain(|reply| {
-                (reply.session, reply.lane) != (by.session, by.lane) || reply.last >= by.sequence
-            });
-            if held.replies.last() != Some(&by) {
-                held.replies.push(by);
+            held.note_reply(by);
+            if let Some(leaving) = state.leaving.get_mut(&oid)
+                && !std::mem::replace(&mut leaving.is_kept, true)
+                && !after.contains(&leaving.by)
+            {
+                after.push(leaving.by);
             }
-            after = after.max(state.leaving.get(&oid).map(|leaving| leaving.by));
         });
-        if after.is_some() {
+        if !after.is_empty() {
             // Its acknowledgement leaves at some later time: it is named until then, and that is until its object is dropped.
             each_anonymous(value, |oid| {
                 let held = state.objects.entry(oid).or_default();
-                let mut replies = held.replies.iter_mut();
-                if let Some(reply) = replies.rfind(|reply| **reply == by) {
+                if let Some(reply) = held.replies.last_mut() {
                     reply.last = u64::MAX;
                 }
             });
@@ -133,7 +141,17 @@ impl Holdings {
             return;
         };
         lower(held);
-        if held.is_unwanted() {
+        self.note_unwanted(&mut state, oid);
+    }
+
+    /// Notes an object if nobody wants it. While it is leaving nobody could drop it: the drop's end looks again.
+    fn note_unwanted(&self, state: &mut State, oid: Oid) {
+        let held = state.objects.get_mut(&oid);
+        let Some(held) = held.filter(|held| held.is_unwanted() && !held.is_noted) else {
+            return;
+        };
+        if !state.leaving.contains_key(&oid) {
+            held.is_noted = true;
             state.unwanted.push(oid);
             self.any.store(true, Ordering::Release);
         }
@@ -153,17 +171,16 @@ impl Holdings {
         let mut state = self.state.lock();
         let state = &mut *state;
         let number = state.drops + 1;
-        let (mut oids, mut replies, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut oids, mut replies) = (Vec::new(), Vec::new());
         while oids.len() < DROPPED_AT_ONCE
             && let Some(oid) = state.unwanted.pop()
         {
-            // Somebody may want it again.
-            if !state.objects.get(&oid).is_some_and(Held::is_unwanted) {
+            let Some(held) = state.objects.get_mut(&oid) else {
                 continue;
-            }
-            // It came again while another lane drops it.
-            if state.leaving.contains_key(&oid) {
-                later.push(oid);
+            };
+            held.is_noted = false;
+            // Somebody may want it again.
+            if !held.is_unwanted() {
                 continue;
             }
             let held = state.objects.remove(&oid).unwrap_or_default();
@@ -171,60 +188,76 @@ impl Holdings {
             let leaving = Leaving {
                 by: number,
                 replies: held.replies,
+                is_kept: false,
             };
             state.leaving.insert(oid, leaving);
-            oids.push(oid.0.into());
+            oids.push(oid);
         }
-        state.unwanted.append(&mut later);
         self.any
             .store(!state.unwanted.is_empty(), Ordering::Release);
         if oids.is_empty() {
             return None;
         }
+        let numbers = oids.iter().map(|oid| oid.0.into()).collect();
         state.drops = number;
-        state.under_way.insert(number);
+        state.under_way.insert(number, oids);
         // Those of a session before this one mean nothing to the server.
         replies.retain(|reply: &Brought| reply.session == session);
         replies.sort_unstable_by_key(|reply| (reply.lane, reply.sequence));
         replies.dedup_by_key(|reply| (reply.lane, reply.sequence));
         let pair = |reply: Brought| Value::Tuple(vec![reply.lane.into(), reply.sequence.into()]);
         let replies = Value::List(replies.into_iter().map(pair).collect());
-        let call = Call::new("drop", [Value::List(oids)]).with("replies", replies);
+        let call = Call::new("drop", [Value::List(numbers)]).with("replies", replies);
         Some((number, call))
     }
 
     /// The drop of this number is over.
     pub(crate) fn drop_ended(&self, number: u64) {
-        let mut state = self.state.lock();
-        state.leaving.retain(|_, leaving| leaving.by != number);
-        state.under_way.remove(&number);
+        self.end_drop(number, false);
     }
 
     /// The drop of this number is over, and nobody knows whether it was made: the next one drops the same again.
     pub(crate) fn drop_failed(&self, number: u64) {
+        self.end_drop(number, true);
+    }
+
+    fn end_drop(&self, number: u64, has_failed: bool) {
         let mut state = self.state.lock();
         let state = &mut *state;
-        for (oid, leaving) in state.leaving.extract_if(|_, leaving| leaving.by == number) {
-            // It may have come again meanwhile.
-            let held = state.objects.entry(oid).or_default();
-            held.replies.splice(..0, leaving.replies);
-            if held.is_unwanted() {
-                state.unwanted.push(oid);
-                self.any.store(true, Ordering::Release);
+        for oid in state.under_way.remove(&number).unwrap_or_default() {
+            let leaving = state.leaving.remove(&oid);
+            if has_failed && let Some(leaving) = leaving {
+                // It may have come again meanwhile.
+                let held = state.objects.entry(oid).or_default();
+                held.replies.splice(..0, leaving.replies);
             }
+            self.note_unwanted(state, oid);
         }
-        state.under_way.remove(&number);
     }
 
     /// Is the drop of this number over?
     pub(crate) fn is_over(&self, number: u64) -> bool {
-        !self.state.lock().under_way.contains(&number)
+        !self.state.lock().under_way.contains_key(&number)
     }
 }
 
 impl Held {
     const fn is_unwanted(&self) -> bool {
         self.proxies == 0 && self.loose == 0
+    }
+
+    /// A reply brought it. Those that are known to be here need not be named any more.
+    fn note_reply(&mut self, by: Brought) {
+        let known = self.replies.len();
+        if known < REPLIES_LOOKED_AT || known >= 2 * self.looked_through {
+            self.replies.retain(|reply| {
+                (reply.session, reply.lane) != (by.session, by.lane) || reply.last >= by.sequence
+            });
+            self.looked_through = self.replies.len();
+        }
+        if self.replies.last() != Some(&by) {
+            self.replies.push(by);
+        }
     }
 }
 

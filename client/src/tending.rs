@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::holdings::{self, Brought, Holdings};
 use crate::lane::{Lane, Submission, Unheard};
 use commonhold_proto::{Code, Reply, wire};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// The drops and the late acknowledgements of one lane.
@@ -15,8 +16,9 @@ pub(crate) struct Tending {
     seat: (u64, u32),
     /// The call that drops objects, and the drop's number.
     dropping: Option<(u64, u64)>,
-    /// Replies to acknowledge, each once a drop is over.
-    withheld: Vec<(u64, u64)>,
+    /// Replies to acknowledge, by a drop that must be over first, each with the drops that must be over besides. There
+    /// are no more of them than objects are being dropped.
+    withheld: BTreeMap<u64, Vec<(u64, Vec<u64>)>>,
 }
 
 impl Tending {
@@ -48,21 +50,29 @@ impl Tending {
             sequence,
             last: lane.last(),
         };
-        match holdings.receive(value, brought) {
+        self.acknowledge(lane, sequence, holdings.receive(value, brought));
+    }
+
+    /// Acknowledges a reply once these drops are over.
+    fn acknowledge(&mut self, lane: &mut Lane, sequence: u64, mut after: Vec<u64>) {
+        match after.pop() {
             None => lane.acknowledge(sequence),
-            Some(drop) => self.withheld.push((sequence, drop)),
+            Some(drop) => {
+                let withheld = self.withheld.entry(drop).or_default();
+                withheld.push((sequence, after));
+            }
         }
     }
 
     /// Acknowledges what waited for a drop that is over, and begins the next one unless the lane is closing.
     pub(crate) fn tend(&mut self, lane: &mut Lane, holdings: &Holdings, closing: bool) {
-        self.withheld.retain(|(sequence, drop)| {
-            let over = holdings.is_over(*drop);
-            if over {
-                lane.acknowledge(*sequence);
+        let over = self.withheld.keys().copied();
+        let over: Vec<_> = over.filter(|drop| holdings.is_over(*drop)).collect();
+        for drop in over {
+            for (sequence, after) in self.withheld.remove(&drop).unwrap_or_default() {
+                self.acknowledge(lane, sequence, after);
             }
-            !over
-        });
+        }
         if !closing
             && self.dropping.is_none()
             && lane.is_connected()
