@@ -6,13 +6,16 @@
 //! deleted under a fence with the registry's table locked as well, so a call that is refused leaves nothing behind.
 
 use super::Engine;
+use super::birth::Birth;
 use super::caller::Caller;
 use super::cell::{Cell, State};
 use super::execute::Standing;
 use super::faults::Fault;
+use super::links::about;
 use crate::objects::{Access, Arguments};
-use commonhold_proto::{Code, Fence, Refusal, Revision};
+use commonhold_proto::{Code, Fence, Oid, Refusal, Revision};
 use parking_lot::MutexGuard;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A fence, with the lock that it names.
@@ -37,15 +40,40 @@ impl From<Refusal> for Refused {
 /// The registry, locked, while a grant holds that a fence names.
 pub(super) struct Fenced<'a> {
     pub(super) table: MutexGuard<'a, State>,
-    /// The fence's lock, if there is a fence.
-    held: Option<MutexGuard<'a, State>>,
+    /// The fence's lock, if there is a fence, and what else was asked for.
+    pub(super) cells: Locked<'a>,
+    fence: Option<Oid>,
 }
 
 impl Fenced<'_> {
-    /// What an answer waits for that looked at both.
-    pub(super) fn gate(&self) -> Revision {
-        let held = self.held.as_ref();
+    /// What an answer waits for that looked at the registry and at the fence's lock.
+    pub(super) fn gate(&mut self) -> Revision {
+        let held = self.fence.and_then(|lock| self.cells.of(lock));
         held.map_or(self.table.gate, |held| held.gate.max(self.table.gate))
+    }
+}
+
+/// Cells that are locked in the order of their oids.
+pub(super) struct Locked<'a>(SmallVec<[(Oid, MutexGuard<'a, State>); 3]>);
+
+impl<'a> Locked<'a> {
+    fn all(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Locked<'a> {
+        let mut cells: SmallVec<[_; 3]> = cells.collect();
+        cells.sort_by_key(|cell| cell.oid);
+        cells.dedup_by_key(|cell| cell.oid);
+        let cells = cells.into_iter();
+        Locked(cells.map(|cell| (cell.oid, cell.state.lock())).collect())
+    }
+
+    pub(super) fn of(&mut self, oid: Oid) -> Option<&mut MutexGuard<'a, State>> {
+        let mut cells = self.0.iter_mut();
+        cells.find(|(of, _)| *of == oid).map(|(_, state)| state)
+    }
+
+    /// Whoever takes it unlocks it.
+    pub(super) fn take(&mut self, oid: Oid) -> Option<MutexGuard<'a, State>> {
+        let at = self.0.iter().position(|(of, _)| *of == oid)?;
+        Some(self.0.remove(at).1)
     }
 }
 
@@ -130,53 +158,35 @@ impl Engine {
         })
     }
 
-    /// Locks the registry's table, and with it the lock of a fence, which must hold: for making an object.
+    /// Locks the registry's table, and with it the lock of a fence, which must hold, a lock that is `shared`, and an object
+    /// that is `doomed`: for making or deleting one.
     pub(super) fn lock_table<'a>(
         &'a self,
         fencing: Option<&'a Fencing>,
+        shared: Option<&'a Arc<Cell>>,
+        doomed: Option<&'a Arc<Cell>>,
     ) -> Result<Fenced<'a>, Refused> {
-        let Some(fencing) = fencing else {
-            let table = self.registry.table.state.lock();
-            return Ok(Fenced { table, held: None });
-        };
+        let lock = fencing.map(|fencing| &fencing.lock);
+        let asked = || lock.into_iter().chain(shared);
         loop {
-            self.lapse_alone(&fencing.lock);
+            asked().for_each(|cell| self.lapse_alone(cell));
             let table = self.registry.table.state.lock();
-            let held = fencing.lock.state.lock();
-            if held.due(self.clock.now()).is_some() {
+            let mut locked = Locked::all(asked().chain(doomed));
+            let now = self.clock.now();
+            let is_due = |state: &mut MutexGuard<'_, State>| state.due(now).is_some();
+            if asked().any(|cell| locked.of(cell.oid).is_some_and(is_due)) {
                 continue;
             }
-            self.check_held(fencing, &held)?;
-            let held = Some(held);
-            return Ok(Fenced { table, held });
-        }
-    }
-
-    /// The same, and an object that is to be deleted. A lock may be deleted under a fence of its own.
-    pub(super) fn lock_doomed<'a>(
-        &'a self,
-        fencing: Option<&'a Fencing>,
-        cell: &'a Arc<Cell>,
-    ) -> Result<(Fenced<'a>, MutexGuard<'a, State>), Refused> {
-        let Some(fencing) = fencing else {
-            let fenced = self.lock_table(None)?;
-            return Ok((fenced, cell.state.lock()));
-        };
-        loop {
-            self.lapse_alone(&fencing.lock);
-            let table = self.registry.table.state.lock();
-            let (held, state) = if fencing.lock.oid == cell.oid {
-                (None, cell.state.lock())
-            } else {
-                let (held, state) = in_order(&fencing.lock, cell);
-                (Some(held), state)
-            };
-            let lock = held.as_ref().unwrap_or(&state);
-            if lock.due(self.clock.now()).is_some() {
-                continue;
+            if let Some(fencing) = fencing
+                && let Some(held) = locked.of(fencing.lock.oid)
+            {
+                self.check_held(fencing, held)?;
             }
-            self.check_held(fencing, lock)?;
-            return Ok((Fenced { table, held }, state));
+            return Ok(Fenced {
+                table,
+                cells: locked,
+                fence: lock.map(|lock| lock.oid),
+            });
         }
     }
 
@@ -196,8 +206,7 @@ impl Engine {
         fence: Fence,
     ) {
         if fence.lock == cell.oid {
-            let message = "a lock is no fence before itself: name the token instead";
-            return self.refuse(caller, Refusal::new(Code::BadArguments, message));
+            return self.refuse(caller, no_fence_of_its_own());
         }
         let fencing = match self.fencing(Some(fence)) {
             Ok(Some(fencing)) => fencing,
@@ -277,9 +286,7 @@ impl Engine {
         call: &Arguments,
         fenced: Fenced<'_>,
     ) {
-        let Fenced { table, held } = fenced;
-        drop(table);
-        let Some(held) = held else {
+        let Some(held) = unlocked(fenced).0 else {
             return self.execute(cell, caller, call);
         };
         // The lock is older.
@@ -291,6 +298,73 @@ impl Engine {
         drop((held, state));
         self.execute_on(cell, caller, call.to_call());
     }
+
+    /// The lock to which a call is led of a condition that is made for it, if the call has a fence: it is locked before the
+    /// condition is made, and the call executed while the grant still holds.
+    pub(super) fn leading(
+        &self,
+        birth: &Birth,
+        caller: &Caller,
+        call: &Arguments,
+    ) -> Result<Option<Arc<Cell>>, Refusal> {
+        let (Some(fence), Some(lock)) = (caller.fence, birth.options.shared_lock()) else {
+            return Ok(None);
+        };
+        if fence.lock == lock {
+            return Err(no_fence_of_its_own());
+        }
+        let Some(lock) = self.registry.cell(lock) else {
+            return Err(Engine::gone(lock));
+        };
+        self.check_guard(&lock, caller, call)?;
+        Ok(Some(lock))
+    }
+
+    /// Executes a call of a condition that was just made for it on the lock that leads it.
+    pub(super) fn execute_led(
+        &self,
+        condition: &Cell,
+        lock: &Arc<Cell>,
+        caller: &Caller,
+        call: &Arguments,
+        fenced: Fenced<'_>,
+    ) {
+        let led = lock.kind.bind(about(condition, call));
+        let led = match led.and_then(|led| self.admit(&led, lock.durability).map(|()| led)) {
+            Ok(led) => led,
+            Err(refusal) => {
+                drop(fenced);
+                return self.refuse(caller, refusal);
+            }
+        };
+        let (Some(held), mut cells) = unlocked(fenced) else {
+            return;
+        };
+        let Some(state) = cells.take(lock.oid) else {
+            return;
+        };
+        let caller = Caller {
+            led_from: Some(condition.oid),
+            ..caller.clone()
+        };
+        self.act_fenced(lock, &caller, &led, held, state);
+    }
+}
+
+/// Unlocks the registry. What stays locked is the fence's lock, and the rest.
+fn unlocked(fenced: Fenced<'_>) -> (Option<MutexGuard<'_, State>>, Locked<'_>) {
+    let Fenced {
+        table,
+        mut cells,
+        fence,
+    } = fenced;
+    drop(table);
+    (fence.and_then(|lock| cells.take(lock)), cells)
+}
+
+fn no_fence_of_its_own() -> Refusal {
+    let message = "a lock is no fence before itself: name the token instead";
+    Refusal::new(Code::BadArguments, message)
 }
 
 /// Locks two objects in the order of their oids.

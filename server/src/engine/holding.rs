@@ -72,7 +72,7 @@ impl Engine {
         ending: Ending<'_>,
     ) -> Result<Arc<Cell>, Refused> {
         let fencing = self.fencing(caller.fence)?;
-        let mut fenced = self.lock_table(fencing.as_ref())?;
+        let mut fenced = self.lock_table(fencing.as_ref(), None, None)?;
         self.check_links(birth)?;
         let oid = Oid(self.log.unlogged().0);
         let cell = Arc::new(birth.create(oid)?);

@@ -5,13 +5,15 @@
 use super::Engine;
 use super::birth::Birth;
 use super::caller::{Caller, Origin, Unary};
-use super::cell::Cell;
+use super::cell::{Cell, State};
 use super::edges::lasts;
+use super::execute::Standing;
 use super::faults::Fault;
 use super::references::Grip;
 use crate::objects::condition::LOCK;
 use crate::objects::{Arguments, GUARD};
 use commonhold_proto::{Call, Code, Oid, Reference, Refusal, Revision, Value};
+use parking_lot::MutexGuard;
 use std::sync::Arc;
 
 /// Kinds whose grants are fences.
@@ -123,24 +125,25 @@ impl Engine {
         self.registry.cell(condition).is_none().then_some(condition)
     }
 
-    /// Ends the waits of a condition that shares a lock, before it is deleted.
-    pub(super) fn disband(&self, condition: &Cell) {
-        let Some(lock) = condition.options.shared_lock() else {
-            return;
-        };
-        if self.faults.has(Fault::KeepWaits) {
+    /// Ends the waits of a condition that shares this lock, as it is deleted. Those who waited are asked again when the lock
+    /// is woken.
+    pub(super) fn disband(
+        &self,
+        condition: &Cell,
+        lock: &Arc<Cell>,
+        state: &mut MutexGuard<'_, State>,
+    ) {
+        if state.gone || self.faults.has(Fault::KeepWaits) {
             return;
         }
-        let Some(lock) = self.registry.cell(lock) else {
-            return;
-        };
         let caller = Caller::unary(Arc::new(Unary::default()));
         let call = lock
             .kind
             .bind(Call::new("disband", [condition.oid.0.into()]));
         let call = call.expect("whatever is shared as a lock can be disbanded");
         // The engine's own: neither a guard of the lock nor a full disk keeps it.
-        self.execute(&lock, &caller, &call);
+        let decision = self.decide(lock, state, &caller, &call, false);
+        self.act(lock, state, &caller, Standing::default(), decision);
     }
 
     /// What guards something is not deleted. With the registry's table locked the answer stays true.
@@ -188,7 +191,7 @@ impl Caller {
 }
 
 /// The call, told which condition it is about, if it is about one.
-fn about(condition: &Cell, call: &Arguments) -> Call {
+pub(super) fn about(condition: &Cell, call: &Arguments) -> Call {
     let mut told = call.to_call();
     let mut parameters = call.method.parameters.iter();
     if parameters.any(|parameter| parameter.name == CONDITION) {

@@ -185,7 +185,8 @@ impl Engine {
         let imagined = birth.create(Oid(0))?;
         self.check_guard(&imagined, caller, &arguments)?;
         let fencing = self.fencing(caller.fence)?;
-        let mut fenced = self.lock_table(fencing.as_ref())?;
+        let leads = self.leading(&birth, caller, &arguments)?;
+        let mut fenced = self.lock_table(fencing.as_ref(), leads.as_ref(), None)?;
         if let Some(cell) = self.registry.named(&open.name) {
             drop(fenced);
             return self.execute_found(&cell, caller, open, call);
@@ -209,11 +210,13 @@ impl Engine {
             then: Then::Execute(call.clone()),
         });
         let cell = self.make(&mut fenced.table, &birth, ending)?;
-        if is_shared {
-            drop(fenced);
-            self.execute_on(&cell, caller, call);
-        } else {
-            self.execute_on_made(&cell, caller, &arguments, fenced);
+        match &leads {
+            Some(lock) => self.execute_led(&cell, lock, caller, &arguments, fenced),
+            None if is_shared => {
+                drop(fenced);
+                self.execute_on(&cell, caller, call);
+            }
+            None => self.execute_on_made(&cell, caller, &arguments, fenced),
         }
         Ok(())
     }
@@ -239,7 +242,7 @@ impl Engine {
         operation: Option<Ending<'_>>,
     ) -> Result<(Arc<Cell>, bool), Refused> {
         let fencing = self.fencing(fence)?;
-        let mut fenced = self.lock_table(fencing.as_ref())?;
+        let mut fenced = self.lock_table(fencing.as_ref(), None, None)?;
         if let Some(cell) = self.registry.named(&birth.name) {
             return Ok((cell, false));
         }
@@ -288,15 +291,23 @@ impl Engine {
         operation: Option<Ending<'_>>,
     ) -> Result<Revision, Refused> {
         let fencing = self.fencing(fence)?;
-        self.check_unguarding(cell)?;
-        self.disband(cell);
-        let (mut fenced, mut state) = self.lock_doomed(fencing.as_ref(), cell)?;
+        let shared = cell.options.shared_lock();
+        let shared = shared.and_then(|lock| self.registry.cell(lock));
+        let mut fenced = self.lock_table(fencing.as_ref(), shared.as_ref(), Some(cell))?;
         let gate = fenced.gate();
-        let table = &mut fenced.table;
-        if state.gone {
-            return Err(Engine::gone(cell.oid).into());
+        let gone = || Engine::gone(cell.oid);
+        if fenced.cells.of(cell.oid).is_none_or(|state| state.gone) {
+            return Err(gone().into());
         }
         self.check_unguarding(cell)?;
+        // Nothing refuses from here on. The log has the end of the waits first: no crash leaves one for what is gone.
+        if let Some(lock) = &shared
+            && let Some(state) = fenced.cells.of(lock.oid)
+        {
+            self.disband(cell, lock, state);
+        }
+        let mut state = fenced.cells.take(cell.oid).ok_or_else(gone)?;
+        let table = &mut fenced.table;
         state.gone = true;
         self.registry.remove(cell);
         // With the change that takes them.
@@ -308,9 +319,14 @@ impl Engine {
         let gate = gate.max(table.gate);
         let (_, lost) = table.take_news();
         drop(state);
+        let disbanded = shared
+            .as_ref()
+            .and_then(|lock| Some((lock, fenced.cells.take(lock.oid)?)));
         drop(fenced);
-        // Whoever came between the first time and this one.
-        self.disband(cell);
+        if let Some((lock, mut state)) = disbanded {
+            self.wake(lock, &mut state);
+            self.let_go(state);
+        }
         self.tell_lost(lost);
         self.references.drop_later(edges.all().collect());
         self.refuse_waiting(waiting, gate);

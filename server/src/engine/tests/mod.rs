@@ -12,6 +12,7 @@ mod changes;
 mod checkpoints;
 mod conditions;
 mod exactly_once;
+mod fenced_conditions;
 mod fenced_names;
 mod fences;
 mod forgotten;
