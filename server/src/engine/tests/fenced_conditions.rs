@@ -37,7 +37,7 @@ fn a_deletion_that_is_fenced_out_ends_no_wait() {
     let cell = world.cell("news");
     // As if the grant had ended after the fence was looked at for the first time.
     let refused = world.engine.delete(&cell, Some(held), None);
-    let refused = refused.err().expect("the grant is over");
+    let refused = refused.map(drop).expect_err("the grant is over");
     assert_eq!(refused.refusal.code, Code::FencedOut);
     world.settle();
     waits.receive(&world);
