@@ -57,7 +57,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// Runs a program with more in its environment, and `input` on its stdin if that is given, until it ends or `lost` does:
 /// then it and all that it started get SIGTERM, and SIGKILL 5 s later. Signals that this process gets go to them, and the
-/// program is killed if this process is.
+/// program, but not what it started, is killed if this process is: see [`Tied`].
 pub(super) async fn run(
     command: &[OsString],
     environment: &[(&str, String)],

@@ -8,8 +8,13 @@ use std::io;
 use std::os::unix::process::{CommandExt as _, parent_id};
 use std::process;
 
-/// Becomes a program that is killed if the process which started it ends: nothing works on under a lock that was freed
-/// because its holder was killed.
+/// Becomes a program that is killed if the thread which started it ends, as it does with its process: so it does not work
+/// on under a lock that was freed because its holder was killed.
+///
+/// That is what `PR_SET_PDEATHSIG` gives, and no more. It is about this one process: what the program starts lives on. The
+/// program can set another signal, and the kernel forgets this one when it executes a file that is set-user-ID or
+/// set-group-ID or has capabilities (prctl(2)). And it takes its moment: the lock may be granted to the next before the
+/// program is dead, so what must not be written late is written with a fence.
 #[derive(Debug, Args)]
 pub(crate) struct Tied {
     /// The process that started it
