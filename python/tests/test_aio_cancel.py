@@ -230,6 +230,38 @@ def test_a_cancelled_wait_for_a_condition_takes_its_lock_again(server):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("contended", [False, True])
+def test_a_cancelled_wait_under_a_recursive_lock_takes_all_levels_again(server, contended):
+    async def main():
+        async with await server.aio() as ch, await server.aio() as other:
+            lock, thief = ch.rlock("mutex"), other.rlock("mutex")
+            await lock
+            condition = ch.condition("c", lock="mutex")
+
+            async def steal():
+                # It waits in line, so it has the lock as soon as the wait gives it up, and for longer than the wait lasts.
+                async with thief:
+                    await asyncio.sleep(0.06)
+
+            for pause in (0, 0.001, 0.03):
+                for levels in (1, 2, 3):
+                    for level in range(levels):
+                        await (condition, lock)[level % 2].acquire()
+                    stealing = asyncio.create_task(steal()) if contended else None
+                    with pytest.raises(TimeoutError):
+                        async with asyncio.timeout(pause):
+                            await condition.wait()
+                    for _ in range(levels):
+                        assert await thief.acquire(False) is False
+                        await lock.release()
+                    if stealing is not None:
+                        await stealing
+                    who = await ch.who("mutex")
+                    assert (who["holders"], who["waiting"]) == ([], []), (pause, levels)
+
+    asyncio.run(main())
+
+
 def test_a_server_that_does_not_answer_can_be_given_up(server):
     async def main():
         async with await server.aio() as ch:
@@ -253,5 +285,27 @@ def test_calls_that_are_refused_are_told_so_under_gather(server):
                 ch.dict("x").get("k"), ch.dict("d")["k"], ch.list("l").pop(), return_exceptions=True
             )
             assert [type(r) for r in results] == [commonhold.WrongKind, KeyError, IndexError]
+
+    asyncio.run(main())
+
+
+def test_a_wait_that_is_cancelled_before_it_is_sent_leaves_its_lock_as_it_was(server):
+    async def main():
+        async with await server.aio() as ch:
+            condition = ch.condition("c", lock=ch.rlock("mutex"))
+            await condition
+            task = asyncio.current_task()
+            for levels in (1, 2):
+                for _ in range(levels):
+                    await condition.acquire()
+                # In the turn of the loop in which the call is made.
+                asyncio.get_running_loop().call_soon(task.cancel)
+                with pytest.raises(asyncio.CancelledError):
+                    await condition.wait()
+                task.uncancel()
+                for _ in range(levels):
+                    assert await condition.locked()
+                    await condition.release()
+                assert not await condition.locked(), levels
 
     asyncio.run(main())

@@ -175,7 +175,7 @@ class Condition(Lock):
     async def wait(self, timeout=None):
         """Gives the lock up, waits to be notified and takes it again; returns whether it was notified.
 
-        Cancelled, it takes the lock again as well, as that of asyncio does; but once only, if it was taken several times.
+        Cancelled, it takes the lock again as well, as that of asyncio does, and as often as it was taken before.
         """
         try:
             granted = await self._wait(until(timeout), "wait")
@@ -186,7 +186,11 @@ class Condition(Lock):
         return granted["notified"]
 
     async def _again(self):
-        """Takes the lock whoever cancels it meanwhile: the caller is in a block that gives it back."""
+        """Takes the lock whoever cancels it meanwhile: the caller is in a block that gives it back.
+
+        The server ends a wait that is cancelled as one whose time is over: with all levels of the lock, in its turn. The
+        client gives one of them back, because nobody heard of it; this is that one.
+        """
         while True:
             try:
                 self._renewed(await self._wait(None, "acquire"))
