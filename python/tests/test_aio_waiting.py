@@ -180,3 +180,23 @@ def test_barrier(run):
             await barrier.wait(0.01)
 
     run(main)
+
+
+def test_a_block_gives_back_its_own_permit_and_nobody_elses(server):
+    async def main():
+        async with await server.aio() as ch, await server.aio() as other:
+            permits, theirs = ch.semaphore("s", 2), other.semaphore("s", 2)
+            await theirs.acquire()
+            with raises(commonhold.LockLost):
+                async with permits:
+                    await permits.release()
+            assert await permits.value() == 1, "the other one is taken"
+            # What went wrong in the block matters more.
+            with raises(ZeroDivisionError):
+                async with permits:
+                    await permits.release()
+                    raise ZeroDivisionError
+            assert await permits.value() == 1
+            await theirs.release()
+
+    asyncio.run(main())
