@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import commonhold
+
+TYPED = sorted((Path(__file__).parent / "typed").glob("*.py"))
 
 PROGRAM = """
 import commonhold
@@ -49,6 +54,10 @@ MISTAKES = [
 def check(tmp_path, text):
     file = tmp_path / "program.py"
     file.write_text(text)
+    return check_file(tmp_path, file)
+
+
+def check_file(tmp_path, file):
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file)]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -64,6 +73,12 @@ def test_mistakes_are_told(tmp_path):
     told = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
     first = len(PROGRAM.splitlines()) + 1
     assert told == set(range(first, first + len(MISTAKES))), done.stdout
+
+
+@pytest.mark.parametrize("file", TYPED, ids=lambda file: file.stem)
+def test_a_typed_file_is_understood(tmp_path, file):
+    done = check_file(tmp_path, file)
+    assert done.returncode == 0, done.stdout
 
 
 def test_classes_take_types_at_run_time():
