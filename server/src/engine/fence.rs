@@ -337,12 +337,10 @@ impl Engine {
                 return self.refuse(caller, refusal);
             }
         };
-        let (Some(held), mut cells) = unlocked(fenced) else {
-            return;
-        };
-        let Some(state) = cells.take(lock.oid) else {
-            return;
-        };
+        let (held, mut cells) = unlocked(fenced);
+        let held = held.expect("a call without a fence is not led here");
+        let state = cells.take(lock.oid);
+        let state = state.expect("the shared lock was locked with the registry");
         let caller = Caller {
             led_from: Some(condition.oid),
             ..caller.clone()
