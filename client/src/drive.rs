@@ -106,6 +106,10 @@ async fn connect<N: Net>(
             Some(Err(Failure::Again(error))) => error,
             None => session.unreachable(std::io::ErrorKind::TimedOut.into()),
         };
+        let stand_in = session.absence.as_ref().map_or(Ok(false), |hook| hook());
+        if stand_in.map_err(Error::Configuration)? {
+            continue;
+        }
         if Instant::now() + pause >= give_up {
             return Err(error);
         }

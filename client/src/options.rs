@@ -23,10 +23,14 @@ pub struct Options {
     pub(crate) connect_for: Duration,
     pub(crate) reconnect_for: Duration,
     pub(crate) interrupt: Option<Interrupt>,
+    pub(crate) absence: Option<Absence>,
 }
 
 /// Asks whether a blocking call should stop: run when a signal has arrived.
 pub(crate) type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Asks whether something was done about a server that is not there, or why it is of no use to wait for one.
+pub(crate) type Absence = Arc<dyn Fn() -> std::result::Result<bool, String> + Send + Sync>;
 
 /// Where the key comes from.
 #[derive(Clone, Default)]
@@ -59,6 +63,7 @@ impl Options {
             connect_for: Duration::from_secs(2),
             reconnect_for: Duration::from_mins(1),
             interrupt: None,
+            absence: None,
         }
     }
 
@@ -123,6 +128,18 @@ impl Options {
     #[must_use]
     pub fn interrupt(mut self, hook: impl Fn() -> bool + Send + Sync + 'static) -> Options {
         self.interrupt = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs after each try to connect that failed, in the thread that drives the client: a program that serves in the place
+    /// of a server that has ended says true once it does, and the client tries again at once. An error ends the calls that
+    /// wait, with its text.
+    #[must_use]
+    pub fn absence(
+        mut self,
+        hook: impl Fn() -> std::result::Result<bool, String> + Send + Sync + 'static,
+    ) -> Options {
+        self.absence = Some(Arc::new(hook));
         self
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Happened, Result};
 use crate::grants::Grants;
 use crate::holdings::Holdings;
-use crate::options::{Liveness, Options};
+use crate::options::{Absence, Liveness, Options};
 use crate::place::Place;
 use commonhold_proto::login::{AuthKey, Token};
 use commonhold_proto::{Owner, Revision, wire};
@@ -23,6 +23,7 @@ pub(crate) struct Session {
     pub(crate) identity: wire::Identity,
     pub(crate) connect_for: Duration,
     pub(crate) reconnect_for: Duration,
+    pub(crate) absence: Option<Absence>,
     /// Held while a lane logs in and joins, so that two lanes never open two sessions.
     pub(crate) membership: tokio::sync::Mutex<Membership>,
     /// How often the session's lease was lost.
@@ -69,6 +70,7 @@ impl Session {
             identity: identity(options.name.as_deref()),
             connect_for: options.connect_for,
             reconnect_for: options.reconnect_for,
+            absence: options.absence.clone(),
             membership: tokio::sync::Mutex::default(),
             lease_losses: AtomicU64::new(0),
             lanes: AtomicU64::new(0),
@@ -92,6 +94,7 @@ impl Session {
             },
             connect_for: self.connect_for,
             reconnect_for: self.reconnect_for,
+            absence: self.absence.clone(),
             membership: tokio::sync::Mutex::default(),
             lease_losses: AtomicU64::new(0),
             lanes: AtomicU64::new(0),

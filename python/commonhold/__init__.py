@@ -10,6 +10,7 @@
 import os
 
 from commonhold.client import Client, opened, own_name
+from commonhold.embedded import Embedded
 from commonhold.errors import (
     AuthenticationError,
     BadArguments,
@@ -41,7 +42,7 @@ from commonhold.value import Counter, Value
 from commonhold.waiting import Barrier, BoundedSemaphore, Event, Latch, Semaphore
 
 __all__ = [name for name in dir() if name[0].isupper()]
-__all__ += ["connect"]
+__all__ += ["connect", "open"]
 
 def connect(url=None, *, key_file=None, name=None, codec=None):
     """Connects to a server that runs already, and waits up to 2 s for one that is just starting.
@@ -53,6 +54,16 @@ def connect(url=None, *, key_file=None, name=None, codec=None):
     name: what the server calls this client when it tells who holds what; without one, the program's.
     """
     return Client(url, key_file=key_file, name=own_name() if name is None else name or None, codec=codec)
+
+
+def open(path, *, name=None, codec=None):
+    """Shared objects that a folder keeps, without a server process.
+
+    path: the folder; it is made if it is absent. Processes that open the same one are served by the first of them, and when that
+    ends, by another. What was created with durability "memory" ends with the process that serves. Other arguments as of
+    `connect`.
+    """
+    return Embedded(path, name=own_name() if name is None else name or None, codec=codec)
 
 
 def _forked():

@@ -2,6 +2,7 @@ from os import PathLike
 
 from commonhold.client import Client as Client
 from commonhold.codecs import Codec
+from commonhold.embedded import Embedded as Embedded
 from commonhold.errors import AuthenticationError as AuthenticationError
 from commonhold.errors import BadArguments as BadArguments
 from commonhold.errors import Broken as Broken
@@ -56,6 +57,7 @@ __all__ = [
     "Counter",
     "Deadlock",
     "Dict",
+    "Embedded",
     "Error",
     "Event",
     "FencedOut",
@@ -84,6 +86,7 @@ __all__ = [
     "WrongKind",
     "WrongType",
     "connect",
+    "open",
 ]
 
 def connect(
@@ -93,3 +96,4 @@ def connect(
     name: str | None = None,
     codec: str | Codec | None = None,
 ) -> Client: ...
+def open(path: str | PathLike[str], *, name: str | None = None, codec: str | Codec | None = None) -> Embedded: ...

@@ -3,7 +3,7 @@ from typing import Any, Literal, Self, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["AsyncClient", "AsyncObject", "Call", "Client", "Driver", "Grant", "Object", "Server", "command"]
+__all__ = ["AsyncClient", "AsyncObject", "Call", "Client", "Driver", "Grant", "Object", "Opened", "Server", "command"]
 
 @disjoint_base
 class Client:
@@ -16,6 +16,7 @@ class Client:
         codec: Any = None,
         authkey: bytes | None = None,
         patience: tuple[float, float] | None = None,
+        opened: Opened | None = None,
     ) -> Self: ...
     @property
     def url(self) -> str: ...
@@ -104,6 +105,17 @@ class Driver:
     def forget(self) -> None: ...
 
 def command(program: list[str], arguments: list[str]) -> int: ...
+
+@final
+class Opened:
+    def __new__(cls, folder: str | PathLike[str]) -> Self: ...
+    @property
+    def folder(self) -> PathLike[str]: ...
+    @property
+    def socket(self) -> PathLike[str]: ...
+    @property
+    def serves(self) -> bool: ...
+    def close(self) -> None: ...
 
 @final
 class Server:

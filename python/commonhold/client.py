@@ -85,6 +85,10 @@ class Client(_native.Client):
     def __exit__(self, *_exception):
         self.close()
 
+    def _where(self):
+        """What tells another process how to reach the same server: see `pickling`."""
+        return self.url, self._key_file, self._codec
+
     def dict(self, name=None, **options):
         """A dict."""
         return self._make("dict", name, options)

@@ -24,8 +24,7 @@ def reduce(proxy):
     if name is None:
         proxy._pin(KEPT)
         oid = proxy._oid
-    where = client.url, client._key_file, client._codec
-    return rebuild, (where, kind, name, oid, proxy._made, getattr(proxy, "_options", None))
+    return rebuild, (client._where(), kind, name, oid, proxy._made, getattr(proxy, "_options", None))
 
 
 def rebuild(where, kind, name, oid, made, block):
@@ -51,9 +50,10 @@ def rebuild(where, kind, name, oid, made, block):
 def client_at(url, key_file, codec):
     """This process's client of a server: one that is open, else a new one that stays."""
     from commonhold import client as clients
+    from commonhold import embedded
 
     def fits(client):
-        return client.url == url and not client.closed and same_codec(client._codec, codec)
+        return client._where()[0] == url and not client.closed and same_codec(client._codec, codec)
 
     own = (url, key_file, _name_of(codec))
     kept = _own.get(own)
@@ -62,6 +62,9 @@ def client_at(url, key_file, codec):
     for client in list(clients.opened):
         if fits(client):
             return client
+    if url.startswith("folder:"):
+        made = _own[own] = embedded.Embedded(url.removeprefix("folder:"), name=clients.own_name(), codec=codec)
+        return made
     # The file is one of the machine where it was pickled.
     there = key_file if key_file is not None and os.path.exists(key_file) else None
     made = _own[own] = clients.Client(url, key_file=there, name=clients.own_name(), codec=codec)

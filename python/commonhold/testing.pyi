@@ -1,8 +1,6 @@
 from contextlib import AbstractContextManager
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from os import PathLike
-from typing import Any
+from subprocess import Popen
 
 from commonhold.client import Client
 from commonhold.codecs import Codec
@@ -12,7 +10,7 @@ __all__ = ["Server", "server"]
 class Server:
     url: str
     authkey: bytes
-    def __init__(self, process: BaseProcess, control: Connection[Any, Any], url: str, authkey: bytes) -> None: ...
+    def __init__(self, process: Popen[str], url: str, authkey: bytes) -> None: ...
     def connect(self, *, name: str | None = None, codec: str | Codec | None = None) -> Client: ...
     @property
     def pid(self) -> int: ...

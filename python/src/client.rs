@@ -1,6 +1,7 @@
 //! `Client`.
 
 use crate::object::seconds;
+use crate::opened::Opened;
 use crate::wait;
 use commonhold::{AuthKey, Error, Options, blocking};
 use commonhold_proto::login::LoginError;
@@ -35,7 +36,9 @@ impl Client {
     #[new]
     /// authkey: the key itself, as multiprocessing has it, in place of a file.
     /// patience: how many seconds a server that is not there is waited for at first, and how many later.
-    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None, authkey=None, patience=None))]
+    /// opened: a folder whose server is taken over when it ends.
+    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None, authkey=None, patience=None, opened=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python gives them by name")]
     fn new(
         py: Python<'_>,
         url: Option<String>,
@@ -44,6 +47,7 @@ impl Client {
         codec: Option<Py<PyAny>>,
         authkey: Option<&[u8]>,
         patience: Option<(f64, f64)>,
+        opened: Option<Bound<'_, Opened>>,
     ) -> PyResult<Client> {
         let mut options = Options::new().interrupt(wait::interrupted);
         if let Some(url) = url {
@@ -62,6 +66,9 @@ impl Client {
             options = options
                 .connect_for(seconds(first)?)
                 .reconnect_for(seconds(later)?);
+        }
+        if let Some(opened) = opened {
+            options = opened.get().led_by(options);
         }
         let by_bytes = authkey.is_some();
         let client = wait::without_interpreter(py, || {

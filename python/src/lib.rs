@@ -9,6 +9,7 @@ mod command;
 mod error;
 mod host;
 mod object;
+mod opened;
 mod server;
 mod value;
 mod wait;
@@ -26,6 +27,8 @@ mod _native {
     use crate::command::command;
     #[pymodule_export]
     use crate::object::{Grant, Object};
+    #[pymodule_export]
+    use crate::opened::Opened;
     #[pymodule_export]
     use crate::server::Server;
 }

@@ -3,10 +3,11 @@
 use crate::{error, wait};
 use commonhold::AuthKey;
 use commonhold_server::auth::Keys;
-use commonhold_server::store::{StoreMaker, StoreOptions};
+use commonhold_server::store::{StoreError, StoreMaker, StoreOptions};
 use commonhold_server::{Config, Limits, Listen, Server as Inner, StartError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use std::fmt;
 use std::fs::DirBuilder;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -48,7 +49,7 @@ impl Server {
         let key = AuthKey::of_multiprocessing(authkey);
         let places = listen.into_iter().map(Address::place);
         let places: Vec<Listen> = places.collect::<PyResult<_>>()?;
-        let started = py.detach(move || start(places, &key, data.as_deref(), cores));
+        let started = py.detach(move || start(places, || Ok(key), data.as_deref(), cores));
         let server = started.map_err(|failed| failed.raised(py))?;
         let listening = server.listening().iter();
         Ok(Server {
@@ -112,14 +113,26 @@ impl Address {
 }
 
 /// Why there is no server.
-enum Failed {
+pub(crate) enum Failed {
     Start(StartError),
+    Store(StoreError),
     Other(String),
     Folder(std::io::Error),
 }
 
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failed::Start(error) => error.fmt(f),
+            Failed::Store(error) => error.fmt(f),
+            Failed::Other(message) => f.write_str(message),
+            Failed::Folder(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Failed {
-    fn raised(self, py: Python<'_>) -> PyErr {
+    pub(crate) fn raised(self, py: Python<'_>) -> PyErr {
         match self {
             Failed::Start(StartError::Listen { address, source }) => {
                 let errno = source.raw_os_error();
@@ -127,7 +140,9 @@ impl Failed {
                     .then(|| rustix::io::Errno::ADDRINUSE.raw_os_error()));
                 PyOSError::new_err((errno, format!("cannot listen on {address}: {source}")))
             }
-            Failed::Start(StartError::Store(error)) => error::general(py, error.to_string()),
+            Failed::Start(StartError::Store(error)) | Failed::Store(error) => {
+                error::general(py, error.to_string())
+            }
             Failed::Start(error) => error::general(py, error.to_string()),
             Failed::Folder(error) => error.into(),
             Failed::Other(message) => error::general(py, message),
@@ -135,9 +150,10 @@ impl Failed {
     }
 }
 
-fn start(
+/// Starts a server. The key is asked for once the folder is this server's own.
+pub(crate) fn start(
     listen: Vec<Listen>,
-    key: &AuthKey,
+    key: impl FnOnce() -> Result<AuthKey, Failed>,
     data: Option<&Path>,
     cores: usize,
 ) -> Result<Inner, Failed> {
@@ -149,8 +165,8 @@ fn start(
     let name = if data.is_some() { "sled" } else { "memory" };
     let maker = StoreMaker::find(name).expect("the list of stores has it");
     let store = maker.open(&StoreOptions::new(data.unwrap_or(Path::new(""))));
-    let store = store.map_err(|error| Failed::Other(error.to_string()))?;
-    let keys = Keys::new("default", key).map_err(|error| Failed::Other(error.to_string()))?;
+    let store = store.map_err(Failed::Store)?;
+    let keys = Keys::new("default", &key()?).map_err(|error| Failed::Other(error.to_string()))?;
     let mut limits = Limits {
         store: name.to_owned(),
         ..Limits::default()

@@ -7,7 +7,8 @@ import re
 README = pathlib.Path(__file__).parents[2] / "README.md"
 
 
-def test_the_readme_s_python_prints_what_it_says(server, monkeypatch):
+def test_the_readme_s_python_prints_what_it_says(server, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COMMONHOLD_URL", server.url)
     monkeypatch.setenv("COMMONHOLD_AUTHKEY_FILE", server.key_file)
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)

@@ -4,6 +4,8 @@
 
 use crate::server::{Cutter, TestServer, eventually};
 use commonhold::{Error, Happened, Result};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -153,4 +155,35 @@ fn a_server_that_stays_away_ends_calls_in_time() {
     server.serve();
     let now = counter.increment(1).call().unwrap();
     assert!(now == 2 || now == 3, "{now}");
+}
+
+/// No time that was given to a server that stays away goes by.
+#[test]
+fn a_program_that_serves_in_its_servers_place_goes_on_at_once() {
+    let server = Arc::new(Mutex::new(TestServer::start()));
+    let options = server.lock().unwrap().options();
+    let (absent, asked) = (Arc::clone(&server), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&asked);
+    let ch = options
+        .connect_for(Duration::ZERO)
+        .reconnect_for(Duration::ZERO)
+        .absence(move || match counted.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                absent.lock().unwrap().serve();
+                Ok(true)
+            }
+            _ => Err("nobody serves any more".to_owned()),
+        })
+        .connect_blocking()
+        .expect("connects");
+    let counter = ch.counter("hits");
+    assert_eq!(counter.increment(1).call().unwrap(), 1);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    server.lock().unwrap().stop();
+    assert_eq!(counter.increment(1).call().unwrap(), 2, "happened once");
+    server.lock().unwrap().stop();
+    counter.increment(1).call().unwrap_err();
+    let why = counter.increment(1).call().unwrap_err();
+    assert_eq!(why.to_string(), "nobody serves any more");
+    assert!(asked.load(Ordering::Relaxed) > 1);
 }

@@ -147,7 +147,7 @@ fn server_and_client_apart(tree: &Tree) -> Vec<String> {
     let mut complaints = only(tree, "server/", &["commonhold"], &[]);
     complaints.extend(only(tree, "client/", &["commonhold_server"], &[]));
     complaints.extend(only(tree, "proto/", &["commonhold", "commonhold_cli"], &[]));
-    let door = &["python/src/server.rs"];
+    let door = &["python/src/server.rs", "python/src/opened.rs"];
     complaints.extend(only(tree, "python/", &["commonhold_server"], door));
     for (manifest, forbidden) in [
         ("server/Cargo.toml", &["commonhold"][..]),

@@ -1,0 +1,221 @@
+//! `Opened`: a data folder that the processes which open it serve to each other.
+//!
+//! Whoever has the folder's lock serves, on a socket that all find by the folder's path; the others are clients. When the
+//! one that serves ends, however it does, the kernel frees the lock, and the first of the others that needs the server
+//! takes the lock and serves on: its clients' hook for absent servers, which runs while they try to connect, does it. So
+//! nobody watches anybody, and what the clients were about to do happens exactly once, as over any restart of a server.
+
+use crate::server::{Failed, start};
+use crate::wait;
+use commonhold::Options;
+use commonhold_proto::{keyfile, place};
+use commonhold_server::store::StoreError;
+use commonhold_server::{Listen, Server as Inner};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use std::future::Future as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fs, mem, process};
+
+const KEY: &str = "authkey";
+/// Whoever serves first makes the key, a moment after it has the lock.
+const KEY_WITHIN: Duration = Duration::from_secs(10);
+/// A server that has much to read begins late.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The process that served first among this one and those that it was forked from; 0 if none did. The store's threads
+/// are of that process, and a forked child cannot make them anew: it is a client, and leaves serving to others.
+static FIRST_TO_SERVE: AtomicU32 = AtomicU32::new(0);
+
+/// A data folder that this process shares with others: served by one of them.
+#[pyclass(frozen, module = "commonhold._native")]
+pub(crate) struct Opened(Arc<Shared>);
+
+struct Shared {
+    /// The folder, by its only path.
+    folder: PathBuf,
+    socket: PathBuf,
+    standing: Mutex<Standing>,
+}
+
+/// What this process does for the folder.
+struct Standing {
+    /// Present while it serves.
+    server: Option<Inner>,
+    /// The process that this was written in: a forked child has a copy, and no threads that serve.
+    process: u32,
+    closed: bool,
+}
+
+impl Opened {
+    /// A client with these settings and the folder's server, or this process in its place.
+    pub(crate) fn led_by(&self, options: Options) -> Options {
+        let shared = Arc::clone(&self.0);
+        options
+            .url(format!("unix://{}", self.0.socket.display()))
+            .key_file(self.0.folder.join(KEY))
+            .connect_for(PATIENCE)
+            .absence(move || shared.stand_in().map_err(|failed| failed.to_string()))
+    }
+}
+
+#[pymethods]
+impl Opened {
+    /// Makes the folder if it is absent, and serves it unless another process does, or this one already.
+    #[new]
+    #[expect(clippy::needless_pass_by_value, reason = "so Python's paths come")]
+    fn new(py: Python<'_>, folder: PathBuf) -> PyResult<Opened> {
+        let opened = py.detach(|| Shared::open(&folder));
+        opened
+            .map(|shared| Opened(Arc::new(shared)))
+            .map_err(|failed| failed.raised(py))
+    }
+
+    /// The folder's path.
+    #[getter]
+    fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// The path of the server's socket.
+    #[getter]
+    fn socket(&self) -> &Path {
+        &self.0.socket
+    }
+
+    /// Whether this process serves.
+    #[getter]
+    fn serves(&self) -> bool {
+        let standing = self.0.standing.lock();
+        standing.server.is_some() && standing.process == process::id()
+    }
+
+    /// Ends in order what this process serves, and never serves again.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+impl Shared {
+    fn open(folder: &Path) -> Result<Shared, Failed> {
+        let mut builder = fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| Failed::Other(format!("{}: {error}", folder.display())))?;
+        let folder = fs::canonicalize(folder).map_err(Failed::Folder)?;
+        let shared = Shared {
+            socket: place::socket(&|_| None, &folder),
+            folder,
+            standing: Mutex::new(Standing {
+                server: None,
+                process: process::id(),
+                closed: false,
+            }),
+        };
+        if is_childs() && !shared.folder.join(KEY).exists() {
+            let folder = shared.folder.display();
+            return Err(Failed::Other(format!(
+                "{folder} has no server, and this is the child of a process that served before it was forked: it cannot serve, \
+                 so open the folder in another process first"
+            )));
+        }
+        let until = Instant::now() + KEY_WITHIN;
+        while !shared.stand_in()? && !shared.folder.join(KEY).exists() {
+            if Instant::now() > until {
+                let folder = shared.folder.display();
+                return Err(Failed::Other(format!(
+                    "{folder} is served by a process that gives no key: was it opened otherwise?"
+                )));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(shared)
+    }
+
+    /// Serves if nobody does. True if this process began to.
+    fn stand_in(&self) -> Result<bool, Failed> {
+        // Whoever has it is at it, or was when this process was forked.
+        let Some(mut standing) = self.standing.try_lock() else {
+            return Ok(false);
+        };
+        standing.leave_to_parent();
+        if standing.closed || is_childs() {
+            return Ok(false);
+        }
+        match standing.server.as_ref().map(has_failed) {
+            Some(false) => return Ok(false),
+            // It has said why. The log is read again, by whoever is first.
+            Some(true) => standing.server = None,
+            None => {}
+        }
+        let started = match self.start() {
+            // Whoever makes a folder of it locks it first: what was not there a moment ago may be by now.
+            Err(Failed::Store(StoreError::Foreign { .. })) => self.start(),
+            started => started,
+        };
+        if !matches!(started, Err(Failed::Store(StoreError::InUse { .. }))) {
+            FIRST_TO_SERVE.store(process::id(), Ordering::Relaxed);
+        }
+        match started {
+            Ok(server) => {
+                standing.server = Some(server);
+                Ok(true)
+            }
+            Err(Failed::Store(StoreError::InUse { .. })) => Ok(false),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    fn start(&self) -> Result<Inner, Failed> {
+        let key = || match keyfile::read_or_create(&self.folder.join(KEY)) {
+            Ok(file) => Ok(file.key),
+            Err(error) => Err(Failed::Other(error.to_string())),
+        };
+        let listen = vec![Listen::Unix(self.socket.clone())];
+        start(listen, key, Some(&self.folder), 1)
+    }
+
+    fn close(&self) {
+        let mut standing = self.standing.lock();
+        standing.leave_to_parent();
+        standing.closed = true;
+        if let Some(server) = standing.server.take() {
+            server.shut_down();
+        }
+    }
+}
+
+impl Standing {
+    /// A forked child leaves what its parent serves alone: it has none of the threads that would have to end.
+    fn leave_to_parent(&mut self) {
+        if self.process != process::id() {
+            mem::forget(self.server.take());
+            self.process = process::id();
+        }
+    }
+}
+
+/// Did a process serve of which this one is a forked child?
+fn is_childs() -> bool {
+    let first = FIRST_TO_SERVE.load(Ordering::Relaxed);
+    first != 0 && first != process::id()
+}
+
+fn has_failed(server: &Inner) -> bool {
+    let failed = pin!(server.failed());
+    let mut context = Context::from_waker(Waker::noop());
+    failed.poll(&mut context).is_ready()
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.leave_to_parent();
+        wait::let_go(self.server.take());
+    }
+}
