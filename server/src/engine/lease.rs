@@ -184,10 +184,11 @@ impl Engine {
         }
     }
 
-    /// The client's process is dead.
+    /// The client's process is dead. Nobody will ask for what its proxies were of; its outcomes are kept as everybody's.
     pub(crate) fn died(&self, session: &Arc<Session>) {
         self.end_lease(session, Lapse::Died);
         self.undo_unheard(session);
+        self.end_holdings(session);
     }
 
     /// The client ends cleanly: what it holds lapses as it asked, and the session is forgotten.

@@ -467,6 +467,23 @@ fn a_session_that_ends_holds_nothing_more() {
     }
 }
 
+/// The process is dead for good, so nothing waits for its session to be forgotten.
+#[test]
+fn a_dead_process_holds_no_objects_any_more() {
+    let mut world = World::new();
+    let mut peer = world.peer("a");
+    let oids = ["memory", "durable"].map(|durability| make(&mut world, &mut peer, durability));
+    let session = world.engine.session(peer.session).expect("it is known");
+    world.engine.died(&session);
+    assert!(world.engine.session(peer.session).is_some());
+    assert!(!oids.iter().any(|oid| exists(&world, *oid)));
+    check(&world);
+    world.settle();
+    world.crash();
+    assert!(!oids.iter().any(|oid| exists(&world, *oid)));
+    assert!(super::harness::rows(&world.engine.holdings_table).is_empty());
+}
+
 #[test]
 fn a_restarted_server_keeps_what_sessions_and_rows_hold() {
     for checkpoint in [false, true] {
