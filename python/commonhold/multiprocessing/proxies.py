@@ -1,6 +1,6 @@
 """The classes of proxies that a manager's methods return."""
 
-import sys
+import collections.abc
 import types
 
 from commonhold.multiprocessing import clients, registry, synchronizers
@@ -36,13 +36,16 @@ class IteratorProxy(BaseProxy):
 class AcquirerProxy(BaseProxy):
     """A lock or a semaphore."""
 
-    _exposed_ = ("acquire", "release")
+    _exposed_ = ("acquire", "locked", "release")
 
     def acquire(self, blocking=True, timeout=None):
         return self._callmethod("acquire", (blocking,) if timeout is None else (blocking, timeout))
 
     def release(self):
         return self._callmethod("release")
+
+    def locked(self):
+        return self._callmethod("locked")
 
     def __enter__(self):
         return self._callmethod("acquire")
@@ -54,7 +57,7 @@ class AcquirerProxy(BaseProxy):
 class ConditionProxy(AcquirerProxy):
     """A condition."""
 
-    _exposed_ = ("acquire", "release", "wait", "notify", "notify_all")
+    _exposed_ = ("acquire", "locked", "release", "wait", "notify", "notify_all")
 
     def wait(self, timeout=None):
         return self._callmethod("wait", (timeout,))
@@ -173,11 +176,9 @@ _LIST = (
     "__imul__",
 )  # fmt: skip
 _DICT = (
-    "__contains__", "__delitem__", "__getitem__", "__iter__", "__len__", "__setitem__", "clear", "copy", "get", "items",
-    "keys", "pop", "popitem", "setdefault", "update", "values",
+    "__contains__", "__delitem__", "__getitem__", "__ior__", "__iter__", "__len__", "__or__", "__reversed__", "__ror__",
+    "__setitem__", "clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values",
 )  # fmt: skip
-if sys.version_info >= (3, 14):
-    _DICT += ("__ior__", "__or__", "__reversed__", "__ror__")
 
 BaseListProxy = MakeProxyType("BaseListProxy", _LIST)
 BaseDictProxy = MakeProxyType("BaseDictProxy", _DICT)
@@ -207,14 +208,15 @@ class DictProxy(_Tracked, BaseDictProxy):
         token = Token("Iterator", self._token.address, f"{id(found):x}", {"kind": None}, found)
         return IteratorProxy(token, self._serializer, manager=self._manager, authkey=self._authkey)
 
-    if sys.version_info >= (3, 14):
-
-        def __ior__(self, value):
-            self._callmethod("__ior__", (value,))
-            return self
+    def __ior__(self, value):
+        self._callmethod("__ior__", (value,))
+        return self
 
     __class_getitem__ = classmethod(types.GenericAlias)
 
+
+collections.abc.MutableSequence.register(BaseListProxy)
+collections.abc.MutableMapping.register(BaseDictProxy)
 
 
 class ArrayProxy(_Tracked, MakeProxyType("BaseArrayProxy", ("__len__", "__getitem__", "__setitem__"))):

@@ -96,6 +96,9 @@ class Dict(Referent, mapping.Dict):
     def __ior__(self, other):
         self.update(other)
 
+    def fromkeys(self, keys, value=None, /):
+        return dict.fromkeys(plain(keys), value)
+
     def get(self, key, default=None):
         hash(key)
         return self._call("get", key, default)
