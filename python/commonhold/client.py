@@ -9,6 +9,7 @@ from commonhold.codecs import codec_of
 from commonhold.jobs import Queue
 from commonhold.locks import Condition, Lock, RWLock
 from commonhold.mapping import Dict, Namespace
+from commonhold.pickling import client_at
 from commonhold.sequence import Array, List
 from commonhold.sets import Set
 from commonhold.value import Counter, Value
@@ -88,6 +89,10 @@ class Client(_native.Client):
     def _where(self):
         """What tells another process how to reach the same server: see `pickling`."""
         return self.url, self._key_file, self._codec
+
+    def __reduce__(self):
+        """Another process has a client of its own of the same server."""
+        return client_at, self._where()
 
     def dict(self, name=None, **options):
         """A dict."""

@@ -206,6 +206,7 @@ def test_proxies_go_to_other_processes(folder, tmp_path):
     assert (done.stdout, done.stderr) == (f"1 False {folder}\n2\n", "")
     with commonhold.open(folder) as ch:
         assert pickle.loads(pickle.dumps(ch.counter("c"))).client is ch
+        assert pickle.loads(pickle.dumps(ch)) is ch
 
 
 def test_a_path_may_be_too_long_for_a_socket_or_relative(tmp_path, monkeypatch):

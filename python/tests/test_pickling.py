@@ -101,6 +101,19 @@ def test_a_closed_client_is_not_taken_for_one(server, key):
     again.client.close()
 
 
+def count_up(ch):
+    return ch.counter("c").increment()
+
+
+def test_a_client_goes_as_where_its_server_is(server, ch, key):
+    assert pickle.loads(pickle.dumps(ch)) is ch and copy.copy(ch) is ch
+    with open(server.key_file, "rb") as file:
+        assert file.read().strip() not in pickle.dumps(ch)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(count_up, (ch,)) == 1
+    assert ch.counter("c").increment() == 2
+
+
 def test_codecs_go_along(server, ch):
     with server.connect(codec="pickle") as coded:
         d = coded.dict("d")

@@ -67,6 +67,9 @@ class Client(NativeClient):
         """This process says goodbye when it ends: what it holds of locks stays held then, as with multiprocessing."""
         self._said_goodbye = util.Finalize(None, _close, args=(weakref.ref(self),), exitpriority=-100)
 
+    def __reduce__(self):
+        raise TypeError("the connection to a manager belongs to its process: send a proxy, which finds the manager")
+
     def keeps(self, proxy):
         """A proxy is to be kept over forks."""
         number = id(proxy)
