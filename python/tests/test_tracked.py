@@ -317,6 +317,14 @@ def test_a_sum_in_a_loop_is_one_increment(d):
     assert d.get("n") == 1 + sum(range(1000)) - 1000 + 100
 
 
+def test_sums_of_floats_are_made_in_their_order(d):
+    f = d["f"]
+    f += 10**20
+    f -= 10**20
+    d["f"] = f
+    assert d.get("f") == 0.0
+
+
 def test_too_much_to_remember_is_stored(d):
     f = d["f"]
     for _ in range(1000):

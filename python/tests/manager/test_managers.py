@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 
@@ -64,6 +65,7 @@ Own.register("make", make)
 Own.register("fresh", dict, Slim)
 Own.register("few", dict, exposed=("get",))
 Own.register("sentence", sentence)
+Own.register("slim", Slim)
 Own.register("broken", broken)
 Own.register("hidden", counts, create_method=False)
 Own.register("ours", dict, MakeProxyType("Ours", ("__len__", "update")))
@@ -234,14 +236,26 @@ def test_a_proxytype_may_be_a_function(own):
     assert made and "get" in made[0]
 
 
-def test_what_would_need_python_code_is_refused_with_a_sentence(own):
+def test_what_would_need_python_code_is_refused_with_a_sentence(own, manager):
     for act, sentence in [
         (own.sentence, "sentence is a builtins.str: this version shares"),
+        (own.slim, r"slim is a \S+\.Slim: this version shares"),
         (own.broken, "ZeroDivisionError: on purpose"),
-        (lambda: SyncManager.Pool(own), "Pool"),
+        (manager.Pool, r"Pool is a multiprocessing\.pool\.Pool: this version shares"),
+        (lambda: manager.Barrier(2, print), "a Barrier with an action .* let the caller run it for whom wait.. returns 0"),
     ]:
         with pytest.raises(RemoteError, match=sentence):
             act()
+
+
+def test_a_connection_belongs_to_its_process(manager):
+    with pytest.raises(TypeError, match="send a proxy"):
+        pickle.dumps(manager._client())
+
+
+def test_another_serializer_is_refused_with_a_sentence():
+    with pytest.raises(ValueError, match="the serializer 'xmlrpclib' is not supported: leave it out, or give 'pickle'"):
+        SyncManager(serializer="xmlrpclib")
 
 
 def test_what_is_registered_too_late_is_not_known_to_the_process(own):
