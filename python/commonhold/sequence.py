@@ -142,7 +142,9 @@ class List(_Sequence, MutableSequence):
         try:
             values = list(_as_list(value))
         except TypeError:
-            raise TypeError("can only assign an iterable") from None
+            # In the words of this Python.
+            [][index] = value
+            raise
         self._places.written_all()
         self._call("set_slice", values, *parts)
 
