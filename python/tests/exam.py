@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pathlib
+import sys
 
 FULL = os.environ.get("COMMONHOLD_EXAM") == "full"
 REPORT = pathlib.Path(__file__).parents[2] / "target" / "exam.json"
@@ -17,7 +18,8 @@ def count(full, small):
 
 @contextlib.contextmanager
 def promise(name):
-    """A block that examines a promise; it is given a dict for its figures."""
+    """A block that examines a promise under this Python; it is given a dict for its figures."""
+    name = f"python {sys.version_info.major}.{sys.version_info.minor}: {name}"
     figures, violations = {}, 0
     try:
         yield figures

@@ -78,7 +78,7 @@ def test_the_second_is_served_by_the_first_and_takes_over(folder):
 def test_processes_count_through_kills_of_whoever_serves(folder):
     """Each killed one has counted what it was told, or one more, and the others exactly as often as they wanted."""
     rounds, kills = exam.count(4000, 400), exam.count(20, 3)
-    with exam.promise("python: processes that open a folder count through kills of those that serve") as figures:
+    with exam.promise("processes that open a folder count through kills of those that serve") as figures:
         counters = [Program(COUNTER, folder, number, rounds) for number in range(4)]
         alive = dict(enumerate(counters))
         for counter in counters:

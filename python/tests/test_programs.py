@@ -176,7 +176,7 @@ def test_programs_do_at_a_server_what_they_do_with_a_dict(ch):
         return [one, again, other], [plain[0], plain[0], plain[1]]
 
     programs = exam.count(50_000, 200)
-    with exam.promise("python: programs do with a shared dict what they do with a plain one") as figures:
+    with exam.promise("programs do with a shared dict what they do with a plain one") as figures:
         figures["rounds"] = programs
         figures["raised"] = raised = check(programs, "server", KEYS, DICT, make, get_item, put_item, lambda d: d.copy())
         assert programs / 10 < raised < programs
@@ -190,7 +190,7 @@ def test_programs_do_at_a_server_what_they_do_with_a_list(ch):
         return [one, again], [plain, plain]
 
     programs = exam.count(10_000, 100)
-    with exam.promise("python: programs do with a shared list what they do with a plain one") as figures:
+    with exam.promise("programs do with a shared list what they do with a plain one") as figures:
         figures["rounds"] = programs
         figures["raised"] = raised = check(programs, "server", INDEXES, LIST, make, get_item, put_item, lambda l: l.copy())
         assert programs / 10 < raised < programs

@@ -145,7 +145,7 @@ def test_with_a_data_folder_nothing_is_lost_when_the_server_is_killed(run, tmp_p
         client.go()
     for client in clients:
         assert client.line() == ["counting"]
-    with exam.promise("python: the classic program counts through kills of its server") as figures:
+    with exam.promise("the classic program counts through kills of its server") as figures:
         for _ in range(kills):
             assert any(client.process.poll() is None for client in clients), "they count meanwhile"
             os.kill(int(manager), signal.SIGKILL)
