@@ -27,20 +27,21 @@ def test_an_interrupted_wait_takes_nothing(server, ch):
     assert q.get() == 0
     with program(server, TEXT) as waiter:
         for number in range(7):
-            for _ in ("get", "take"):
-                assert waiter.line() == "waits"
-                until(lambda: ch.who("q")["waiting_count"] == 1)
-                waiter.ctrl_c()
-                assert waiter.line() == "interrupted"
-                q.put(number)
-                # It may be on its way to the one that was interrupted, which gives it back.
-                assert q.get(timeout=20) == number
-                waiter.say("go on")
+            # The lock is taken before the program comes to ask for it.
             with lock:
+                for _ in ("get", "take"):
+                    assert waiter.line() == "waits"
+                    until(lambda: ch.who("q")["waiting_count"] == 1)
+                    waiter.ctrl_c()
+                    assert waiter.line() == "interrupted"
+                    q.put(number)
+                    # It may be on its way to the one that was interrupted, which gives it back.
+                    assert q.get(timeout=20) == number
+                    waiter.say("go on")
                 assert waiter.line() == "waits"
                 until(lambda: ch.who("l")["waiting_count"] == 1)
                 waiter.ctrl_c()
                 assert waiter.line() == "interrupted"
-            assert lock.acquire(timeout=20)
+            assert lock.acquire(timeout=20), ch.who("l")
             lock.release()
             waiter.say("go on")
