@@ -10,13 +10,15 @@ import subprocess
 import sys
 import time
 
-from sides import OURS, THEIRS, aside, both, found, outcome, patience, until, when_blocked
+from sides import OURS, THEIRS, aside, both, found, outcome, patience, when_blocked
 
 
 def interrupted_call(module):
     """Ctrl-C ends a call that waits; what others are told afterwards."""
     with module.SyncManager() as manager:
         d, jobs = manager.dict(a=1), manager.Queue()
+        # The connection is made at the first call: what is read from here on is a reply.
+        assert jobs.empty()
         when_blocked(lambda: os.kill(os.getpid(), signal.SIGINT))
         try:
             jobs.get()
