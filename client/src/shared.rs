@@ -168,6 +168,15 @@ impl SharedLane {
         happened
     }
 
+    /// Whether the server has said what became of a call that was abandoned, and has what was to be taken back. Nobody is
+    /// woken by that: it is for who drives.
+    pub(crate) fn poll_withdrawn(&self, sequence: u64) -> Poll<()> {
+        if self.state.lock().lane.is_withdrawn(sequence) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
     /// Wakes someone who waits for a reply, or else for the opening or the end: the work of driving is free.
     pub(crate) fn wake_another(&self, but: u64) {
         let mut state = self.state.lock();

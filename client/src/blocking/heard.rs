@@ -60,7 +60,7 @@ impl Client {
         let waited = runner.wait(sequence, None, |cx| runner.lane.poll_hear(sequence, cx));
         let Ok((reply, unkept)) = waited else {
             let happened = runner.lane.abandon(sequence);
-            runner.nudge();
+            runner.withdraw(sequence);
             return Err(Error::Interrupted { happened });
         };
         let unkept = unkept.map(|unkept| (self.clone(), unkept));

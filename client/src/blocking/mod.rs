@@ -317,7 +317,7 @@ impl Caller for Client {
             }
             Err(Stopped::Interrupted | Stopped::TimedOut) => {
                 let happened = runner.lane.abandon(sequence);
-                runner.nudge();
+                runner.withdraw(sequence);
                 Err(Error::Interrupted { happened })
             }
         }

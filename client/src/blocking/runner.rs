@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// thread.
 const SLICE: Duration = Duration::from_millis(200);
 
+/// So long a call that was interrupted goes on, at most, until the server has said what became of it.
+const WITHDRAW_FOR: Duration = Duration::from_secs(1);
+
 /// A lane and its driver.
 ///
 /// Lock order: `driver`, then the lane's own lock. Whoever holds `driver` drives; the others sleep until they have their
@@ -175,6 +178,19 @@ impl Runner {
                     *driver = None;
                 }
             }
+        }
+    }
+
+    /// Says to the server that a call was withdrawn and, if nobody else drives, hears for a moment what became of it: a grant
+    /// that crosses the withdrawal is given back by whoever reads its reply, and this client's threads may not read for long.
+    pub(super) fn withdraw(&self, sequence: u64) {
+        if let Some(mut driver) = self.driver.try_lock() {
+            let until = Instant::now() + WITHDRAW_FOR;
+            let withdrawn = &mut |_: &mut Context<'_>| self.lane.poll_withdrawn(sequence);
+            // If the time is over, the next call reads on; another signal ends this like any wait.
+            let _ = self.drive(&mut driver, Some(until), withdrawn);
+            drop(driver);
+            self.hand_over(sequence);
         }
     }
 

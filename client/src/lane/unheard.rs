@@ -89,6 +89,16 @@ impl Lane {
         Happened::Unknown
     }
 
+    /// Has the server said what became of an abandoned call, and heard all that was said about it? Without a connection it
+    /// is not known when it will.
+    pub(crate) fn is_withdrawn(&self, sequence: u64) -> bool {
+        let under_way = |entry: &Entry| entry.unheard && !matches!(entry.stage, Stage::Answered(_));
+        !self.connected
+            || (!self.calls.contains_key(&sequence)
+                && self.cancels.is_empty()
+                && !self.calls.values().any(under_way))
+    }
+
     /// Nobody waits for anything any more: ends every call as [`fail`](Lane::fail) does and withdraws it at the server,
     /// but for those that are carried out all the same.
     pub(crate) fn abandon_all(&mut self, never_sent: &Error, sent: &Error) {

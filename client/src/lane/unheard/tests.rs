@@ -38,13 +38,16 @@ fn a_call_dropped_before_its_reply_came_is_cancelled_again_when_it_comes() {
     assert_eq!(world.lane.abandon(sequence), Happened::Unknown);
     let mut frames = Vec::new();
     for step in [None, Some(Step::ClientReceives)] {
+        assert!(!world.lane.is_withdrawn(sequence));
         if let Some(step) = step {
             world.step(step);
+            assert!(!world.lane.is_withdrawn(sequence), "it is cancelled again");
         }
         while let Some(frame) = world.lane.next_frame(world.now) {
             frames.push(wire::ClientFrame::decode(&frame[PREFIX..]).expect("a frame"));
         }
     }
+    assert!(world.lane.is_withdrawn(sequence));
     let range = wire::Range {
         first: sequence,
         last: sequence,
