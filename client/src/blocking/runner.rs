@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(200);
 
 /// So long a call that was interrupted goes on, at most, until the server has said what became of it.
-const WITHDRAW_FOR: Duration = Duration::from_secs(1);
+const WITHDRAW_FOR: Duration = Duration::from_millis(200);
 
 /// A lane and its driver.
 ///
