@@ -105,17 +105,6 @@ class Set(Fenceable):
         """A plain set of the members that are in one of both."""
         return (await self.copy()).symmetric_difference(await _members(other))
 
-    async def symmetric_difference(self, other):
-        """A plain set of the members that are in one of both."""
-        return (await self.copy()).symmetric_difference(await _members(other))
-
-    async def symmetric_difference_update(self, other):
-        """Adds the members that are new and removes the others: in two steps, that others may come between."""
-        members = set(await _members(other))
-        there = await self._call("intersection", members)
-        await self._call("difference_update", there)
-        await self._call("update", members - there)
-
     async def issuperset(self, other):
         """Tells whether all these members are there."""
         return await self._call("issuperset", await _members(other))
