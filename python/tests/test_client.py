@@ -103,7 +103,8 @@ def test_ctrl_c_ends_a_wait_and_nothing_else(server, ch, ctrl_c):
         pressing = after(0.1, press)
         with pytest.raises(KeyboardInterrupt):
             d.get("n")
-        assert time.monotonic() - pressed[0] < 0.5
+        # The server would stand still for ever.
+        assert time.monotonic() - pressed[0] < 5
         pressing.join()
     server.resume()
     assert d["n"] == 0
