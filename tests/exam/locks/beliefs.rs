@@ -256,10 +256,11 @@ fn no_two_clients_believe_that_they_hold_a_lock() {
     report.expect(conflict.is_none(), || {
         format!("two believed at one time: {conflict:?}")
     });
-    // Three of the faults take the lock from its holder, who must have noticed.
+    // Three of the faults take the lock from its holder, who must have noticed, unless it was just giving it back: the
+    // server may have heard of that, and the holder not that it had.
     let lost = beliefs.iter().filter(|belief| belief.state == State::Lost);
     let lost = lost.count();
-    report.expect(lost >= rounds / FAULTS.len() * 3, || {
+    report.expect(lost >= rounds / FAULTS.len() * 2, || {
         format!("only {lost} losses were noticed in {rounds} rounds")
     });
     report.end();
