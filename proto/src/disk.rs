@@ -4,7 +4,7 @@
 
 use crate::{
     Call, Change, Code, LaneId, Oid, OperationId, Outcome, OutcomeState, Part, Refusal, Reply,
-    Revision, Row, RowKey, ServerTime, SessionId, Undo, Value,
+    Revision, Row, RowKey, ServerTime, SessionId, Ticket, Undo, Value,
 };
 use bytes::Bytes;
 use prost::{DecodeError, Message};
@@ -22,6 +22,11 @@ struct DiskRow {
     /// Set on a delete-prefix.
     #[prost(bool, tag = "5")]
     prefix: bool,
+    /// Set where the row has a ticket.
+    #[prost(uint64, optional, tag = "6")]
+    ticket: Option<u64>,
+    #[prost(uint64, tag = "7")]
+    ticket_index: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -108,6 +113,7 @@ impl From<&Row> for DiskRow {
             Row::Put {
                 key,
                 value,
+                ticket,
                 lent,
                 expires,
             } => DiskRow {
@@ -115,6 +121,8 @@ impl From<&Row> for DiskRow {
                 value: Some(value.clone()),
                 lent: lent.map_or(0, |s| s.0),
                 expires: expires.map_or(0, |t| t.0),
+                ticket: ticket.map(|ticket| ticket.revision),
+                ticket_index: ticket.map_or(0, |ticket| ticket.index),
                 prefix: false,
             },
             Row::Delete { key } => DiskRow {
@@ -138,6 +146,10 @@ impl From<DiskRow> for Row {
             Some(value) => Row::Put {
                 key,
                 value,
+                ticket: row.ticket.map(|revision| Ticket {
+                    revision,
+                    index: row.ticket_index,
+                }),
                 lent: (row.lent != 0).then_some(SessionId(row.lent)),
                 expires: (row.expires != 0).then_some(ServerTime(row.expires)),
             },
@@ -338,7 +350,7 @@ impl Outcome {
 impl Change {
     /// The largest part of a stored form that is not keys and values, of a row, a call or the change itself: what
     /// [`Change::weight`] adds for each.
-    pub const OVERHEAD: usize = 48;
+    pub const OVERHEAD: usize = 64;
 
     /// About how many bytes the stored form takes: what limits count while the change waits for the store.
     pub fn weight(&self) -> usize {

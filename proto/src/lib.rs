@@ -29,7 +29,7 @@ pub use frame::{FRAME_CALLS_MAX, FRAME_RUNS_MAX};
 pub use id::{LaneId, Oid, OperationId, Owner, Revision, ServerTime, SessionId};
 pub use ranges::Ranges;
 pub use refusal::{Code, Refusal};
-pub use row::{Change, Outcome, OutcomeState, Part, Row, Rows, Undo};
+pub use row::{Change, Outcome, OutcomeState, Part, Row, Rows, Ticket, Undo};
 pub use row_key::RowKey;
 pub use value::{Opaque, Reference, Value};
 

@@ -12,6 +12,8 @@ pub enum Row {
         key: RowKey,
         /// Its whole new value.
         value: Value,
+        /// Its place among the object's rows, of kinds that keep an order which their keys do not tell.
+        ticket: Option<Ticket>,
         /// The session whose lease the row ends with.
         lent: Option<SessionId>,
         /// When it lapses.
@@ -32,12 +34,7 @@ pub enum Row {
 impl Row {
     /// Writes a row that no lease and no time ends.
     pub fn put(key: RowKey, value: Value) -> Row {
-        Row::Put {
-            key,
-            value,
-            lent: None,
-            expires: None,
-        }
+        Row::lent(key, value, None)
     }
 
     /// Writes a row that ends with a session's lease.
@@ -45,6 +42,7 @@ impl Row {
         Row::Put {
             key,
             value,
+            ticket: None,
             lent: session,
             expires: None,
         }
@@ -70,6 +68,15 @@ impl Row {
             Row::DeletePrefix { prefix } => row.starts_with(prefix),
         }
     }
+}
+
+/// The place of a row in an order of their own: by these two numbers, then by key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket {
+    /// The object's last revision when the row was first written.
+    pub revision: u64,
+    /// Counts the rows that one change wrote first.
+    pub index: u64,
 }
 
 /// The rows of one object in one change, in the order in which they are applied.

@@ -10,7 +10,7 @@ use commonhold_proto::wire::{
 use commonhold_proto::{
     Call, Change, Code, Durability, LaneId, Oid, Opaque, Open, OpenOptions, OperationId, Outcome,
     OutcomeState, Owner, Part, Reference, Refusal, Reply, Revision, Row, RowKey, ServerTime,
-    SessionId, Target, Undo, Value, wire,
+    SessionId, Target, Ticket, Undo, Value, wire,
 };
 use num_bigint::BigInt;
 use prost::Message;
@@ -328,8 +328,19 @@ fn changes() {
     let full = Row::Put {
         key: key(),
         value: nested(),
+        ticket: None,
         lent: Some(SessionId(400)),
         expires: Some(ServerTime(1_700_000_005_000)),
+    };
+    let in_order = Row::Put {
+        key: key(),
+        value: 5.into(),
+        ticket: Some(Ticket {
+            revision: 298,
+            index: 2,
+        }),
+        lent: None,
+        expires: None,
     };
     check(
         "changes-1.txt",
@@ -370,6 +381,7 @@ fn changes() {
                 vec![],
             ),
             stored("undoable", undoable(), vec![]),
+            stored("ticket", None, vec![part(300, vec![in_order])]),
         ],
     );
 }

@@ -6,6 +6,7 @@
 
 use super::{DEPTH_MAX, Value};
 use crate::{Code, Refusal};
+use bytes::Bytes;
 use num_bigint::BigInt;
 use num_traits::FromPrimitive as _;
 use smallvec::SmallVec;
@@ -64,6 +65,31 @@ impl Value {
     /// If the value cannot be a key. What `out` holds then is of no use.
     pub fn write_canonical_key(&self, out: &mut KeyBuffer) -> Result<(), KeyError> {
         self.write_key(out, DEPTH_MAX)
+    }
+
+    /// The text, the bytes or the integer of 64 bits that these bytes stand for as a key, if they do for one. A float and a
+    /// truth value have the bytes of the integer that they equal.
+    pub fn of_canonical_key(key: &[u8]) -> Option<Value> {
+        let (tag, rest) = key.split_first()?;
+        let digits = rest.iter().position(|digit| *digit < 0x80)? + 1;
+        let content = rest.get(digits..)?;
+        let value = match *tag {
+            TEXT => Value::from(std::str::from_utf8(content).ok()?),
+            BYTES => Value::Bytes(Bytes::copy_from_slice(content)),
+            INT => {
+                let sign = if *content.first()? < 0x80 { 0 } else { 0xff };
+                let mut number = [sign; 8];
+                number
+                    .get_mut(8_usize.checked_sub(content.len())?..)?
+                    .copy_from_slice(content);
+                Value::Int(i64::from_be_bytes(number))
+            }
+            _ => return None,
+        };
+        // Lengths and integers can be written longer than they are.
+        let mut canonical = KeyBuffer::new();
+        value.write_canonical_key(&mut canonical).ok()?;
+        (canonical[..] == *key).then_some(value)
     }
 
     fn write_key(&self, out: &mut KeyBuffer, depth: usize) -> Result<(), KeyError> {
@@ -175,7 +201,6 @@ mod tests {
     use super::*;
     use crate::value::strategy;
     use crate::{Oid, Opaque, Reference};
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     #[track_caller]
@@ -252,6 +277,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_read_only_as_it_is_written() {
+        for key in [
+            &[][..],
+            &[TEXT],
+            &[TEXT, 1],
+            &[TEXT, 1, 0xff],
+            &[TEXT, 0x80, 0],
+            &[TEXT, 0x80],
+            &[TEXT, 1, b'a', b'b'],
+            &[INT, 0],
+            &[INT, 2, 0, 1],
+            &[INT, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255],
+            &[NULL, 0],
+        ] {
+            assert_eq!(Value::of_canonical_key(key), None, "{key:?}");
+        }
+        assert_eq!(Value::of_canonical_key(&[INT, 1, 0xff]), Some((-1).into()));
+    }
+
+    #[test]
     fn what_cannot_be_a_key_is_told() {
         for value in [
             Value::List(vec![]),
@@ -273,6 +318,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_key_is_read_as_it_was_written(value in strategy::value(), garbage: Vec<u8>) {
+            if let Ok(key) = value.canonical_key() {
+                let read = Value::of_canonical_key(&key);
+                match &value {
+                    Value::Text(_) | Value::Int(_) | Value::Bytes(_) => {
+                        prop_assert_eq!(read, Some(value));
+                    }
+                    _ => prop_assert!(read.is_none_or(|read| read.equals(&value))),
+                }
+            }
+            if let Some(read) = Value::of_canonical_key(&garbage) {
+                prop_assert_eq!(read.canonical_key(), Ok(garbage));
+            }
+        }
+
         #[test]
         fn keys_are_equal_exactly_if_the_values_are(a in strategy::key(), b in strategy::key()) {
             let (x, y) = (a.canonical_key()?, b.canonical_key()?);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use commonhold_proto::{
     Call, Change, Code, Durability, LaneId, Oid, Opaque, Open, OpenOptions, OperationId, Outcome,
     OutcomeState, Part, Reference, Refusal, Reply, Revision, Row, RowKey, ServerTime, SessionId,
-    Target, Undo, Value,
+    Target, Ticket, Undo, Value,
 };
 use num_bigint::BigInt;
 use proptest::collection::vec;
@@ -188,15 +188,20 @@ fn row_key() -> impl Strategy<Value = RowKey> {
 /// Any row.
 pub(crate) fn row() -> impl Strategy<Value = Row> {
     let number = || option::of(1..=u64::MAX);
+    let ticket = option::of((any::<u64>(), any::<u64>()))
+        .prop_map(|ticket| ticket.map(|(revision, index)| Ticket { revision, index }));
     prop_oneof![
-        (row_key(), value(), number(), number()).prop_map(|(key, value, lent, expires)| {
-            Row::Put {
-                key,
-                value,
-                lent: lent.map(SessionId),
-                expires: expires.map(ServerTime),
+        (row_key(), value(), ticket, number(), number()).prop_map(
+            |(key, value, ticket, lent, expires)| {
+                Row::Put {
+                    key,
+                    value,
+                    ticket,
+                    lent: lent.map(SessionId),
+                    expires: expires.map(ServerTime),
+                }
             }
-        }),
+        ),
         row_key().prop_map(|key| Row::Delete { key }),
         row_key().prop_map(|prefix| Row::DeletePrefix { prefix }),
     ]

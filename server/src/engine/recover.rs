@@ -110,6 +110,7 @@ impl Recovered {
                     value,
                     lent,
                     expires,
+                    ..
                 } = &row
                 else {
                     continue;

@@ -130,6 +130,7 @@ impl Object for Latch {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let terms = Terms::of(*lent, *expires);
                 match value {

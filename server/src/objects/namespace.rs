@@ -184,6 +184,7 @@ impl Object for Namespace {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let Ok(name) = std::str::from_utf8(key) else {
                     return;

@@ -34,6 +34,7 @@ impl Single {
                 value,
                 lent,
                 expires,
+                ..
             } if *key == RowKey::EMPTY && takes(value) => {
                 self.0 = Some((value.clone(), Terms::of(*lent, *expires)));
             }

@@ -1,6 +1,6 @@
 //! The terms on which a row is kept.
 
-use commonhold_proto::{Row, RowKey, ServerTime, SessionId, Value};
+use commonhold_proto::{Row, RowKey, ServerTime, SessionId, Ticket, Value};
 
 /// Whom a row is lent to and when it lapses. Most rows have neither, so that is small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +23,16 @@ impl Terms {
 
     /// The row that writes this value and keeps the terms.
     pub(super) fn put(&self, key: RowKey, value: Value) -> Row {
+        self.put_at(None, key, value)
+    }
+
+    /// The row that writes this value in this place and keeps the terms.
+    pub(super) fn put_at(&self, ticket: Option<Ticket>, key: RowKey, value: Value) -> Row {
         let (lent, expires) = self.0.as_deref().copied().unwrap_or_default();
         Row::Put {
             key,
             value,
+            ticket,
             lent,
             expires,
         }

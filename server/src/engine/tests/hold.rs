@@ -47,6 +47,7 @@ impl Holder {
         Row::Put {
             key: HOLDER,
             value: self.to_value(),
+            ticket: None,
             lent: op.session,
             expires,
         }

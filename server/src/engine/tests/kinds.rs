@@ -319,6 +319,7 @@ fn trouble(
             let row = Row::Put {
                 key: row_key(call.text("key")?),
                 value: Value::Null,
+                ticket: None,
                 lent: None,
                 expires: (ms > 0).then(|| ServerTime(op.at.0 + ms)),
             };

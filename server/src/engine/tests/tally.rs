@@ -208,12 +208,11 @@ impl Tally {
             return Err("the relaxed counter counts too far".to_owned());
         }
         for (entry, begun) in &self.book {
-            let value = entries(world, "book")
-                .into_iter()
-                .find_map(|value| match value {
-                    Value::Tuple(fields) if fields[2] == Value::from(*entry) => fields[3].as_int(),
-                    _ => None,
-                });
+            let row = Value::from(*entry).canonical_key();
+            let row = row.map_err(|error| error.to_string())?;
+            let value = pairs(world, "book", &row)
+                .first()
+                .and_then(|(_, value)| value.as_int());
             if value != Some(*begun) {
                 return Err(format!(
                     "entry {entry} is {value:?} after {begun} increments"

@@ -244,6 +244,7 @@ impl Object for Array {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let terms = Terms::of(*lent, *expires);
                 if let Some(index) = index(key) {

@@ -261,6 +261,7 @@ impl Object for Barrier {
             value,
             lent,
             expires,
+            ..
         } = row
         {
             let terms = Terms::of(*lent, *expires);

@@ -1,7 +1,8 @@
 //! `dict`: keys to values, in insertion order, with Python's idea of equal keys.
 //!
-//! A row is canonical key bytes -> `(ticket, ticket's index, first key, value)`. An overwritten row keeps its ticket and
-//! its first key, as in Python: of `1`, `1.0` and `True` the first that came stays.
+//! A row is canonical key bytes -> value, with a ticket. Where those bytes stand for several keys, as for `1`, `1.0` and
+//! `True`, it is `(ticket's revision, ticket's index, first key, value)` instead: an overwritten row keeps its ticket and
+//! its first key, as in Python.
 
 mod edit;
 mod methods;
@@ -12,11 +13,11 @@ mod write;
 
 pub use methods::KIND;
 
-use super::ordered::{Entry, Held, Ordered, Ticket};
+use super::ordered::{Entry, Held, Near, Ordered};
 use super::terms::Terms;
 use super::{Arguments, Cursor, Decision, Object, Operation, RowLimit};
 use commonhold_proto::value::{KeyBuffer, path};
-use commonhold_proto::{Code, Refusal, Row, RowKey, Value};
+use commonhold_proto::{Code, Refusal, Row, RowKey, Ticket, Value};
 
 /// A dict.
 #[derive(Debug, Default)]
@@ -42,18 +43,13 @@ impl Entry<'_, Pair> {
     /// The row that gives this entry another value and keeps all else.
     fn keep(&self, value: Value) -> Row {
         let Pair { key, terms, .. } = self.held;
-        terms.put(self.row.clone(), row_value(self.ticket, key.clone(), value))
+        to_row(self.ticket, self.row.clone(), key, value, terms)
     }
 
-    /// The row that gives this entry, which the call has `asked` for, another value; it ends with no lease and at no time.
-    fn replace(&self, asked: &Value, value: Value) -> Row {
-        // The call's was just read, the entry's may be far away in memory.
-        let key = if is_told_by_bytes(&self.held.key) && is_told_by_bytes(asked) {
-            asked
-        } else {
-            &self.held.key
-        };
-        Row::put(self.row.clone(), row_value(self.ticket, key.clone(), value))
+    /// The row that gives this entry another value; it ends with no lease and at no time.
+    fn replace(&self, value: Value) -> Row {
+        let key = &self.held.key;
+        to_row(self.ticket, self.row.clone(), key, value, &Terms::default())
     }
 
     fn to_pair(&self) -> (Value, Value) {
@@ -67,6 +63,18 @@ impl Dict {
         let mut bytes = KeyBuffer::new();
         key.write_canonical_key(&mut bytes)?;
         let entry = self.rows.get(&bytes);
+        Ok((bytes, entry))
+    }
+
+    /// As [`Dict::find`], one of many.
+    fn find_near(
+        &self,
+        near: &mut Near,
+        key: &Value,
+    ) -> Result<(KeyBuffer, Option<Entry<'_, Pair>>), Refusal> {
+        let mut bytes = KeyBuffer::new();
+        key.write_canonical_key(&mut bytes)?;
+        let entry = self.rows.get_near(near, &bytes);
         Ok((bytes, entry))
     }
 
@@ -121,24 +129,34 @@ impl Object for Dict {
             Row::Put {
                 key: bytes,
                 value,
+                ticket,
                 lent,
                 expires,
             } => {
-                let Some((ticket, key, value)) = parse(value) else {
+                let Some((ticket, key, value)) = parse(bytes, *ticket, value) else {
                     return;
                 };
                 let terms = Terms::of(*lent, *expires);
                 let overwritten = self.rows.change(ticket, bytes, |held| {
                     // It is the same but for a row that no decision made.
-                    let told = is_told_by_bytes(&held.key) && is_told_by_bytes(key);
-                    if !told && held.key != *key {
-                        held.key = key.clone();
+                    match key {
+                        Some(key) if held.key != *key => held.key = key.clone(),
+                        None if !is_told_by_bytes(&held.key) => {
+                            if let Some(key) = Value::of_canonical_key(bytes) {
+                                held.key = key;
+                            }
+                        }
+                        _ => {}
                     }
                     held.value = value.clone();
                     held.terms = terms.clone();
                 });
-                if !overwritten {
-                    let (key, value) = (key.clone(), value.clone());
+                if overwritten {
+                    return;
+                }
+                let key = key.cloned().or_else(|| Value::of_canonical_key(bytes));
+                if let Some(key) = key {
+                    let value = value.clone();
                     self.rows.put(ticket, bytes, Pair { key, value, terms });
                 }
             }
@@ -148,11 +166,11 @@ impl Object for Dict {
     }
 
     fn row(&self, key: &RowKey) -> Option<Row> {
-        Some(to_row(&self.rows.get(key)?))
+        Some(unchanged(&self.rows.get(key)?))
     }
 
     fn rows(&self, after: Option<&Cursor>, limit: RowLimit) -> (Vec<Row>, Option<Cursor>) {
-        self.rows.rows(after, limit, to_row)
+        self.rows.rows(after, limit, unchanged)
     }
 
     fn entries(&self) -> u64 {
@@ -164,31 +182,37 @@ impl Object for Dict {
     }
 }
 
-/// Is a key the same as any other such key that has its canonical bytes? `1`, `1.0` and `True` have the same, and stay
-/// what they were.
+/// Does a row that has a ticket tell its key by its own?
 const fn is_told_by_bytes(key: &Value) -> bool {
     matches!(key, Value::Text(_) | Value::Int(_) | Value::Bytes(_))
 }
 
-fn to_row(entry: &Entry<'_, Pair>) -> Row {
+fn unchanged(entry: &Entry<'_, Pair>) -> Row {
     entry.keep(entry.held.value.clone())
 }
 
 fn fresh(ticket: Ticket, bytes: &[u8], key: &Value, value: Value) -> Row {
-    Row::put(RowKey::from(bytes), row_value(ticket, key.clone(), value))
+    to_row(ticket, RowKey::from(bytes), key, value, &Terms::default())
 }
 
-fn row_value(ticket: Ticket, key: Value, value: Value) -> Value {
-    Value::Tuple(vec![
-        ticket.revision.into(),
-        ticket.index.into(),
-        key,
-        value,
-    ])
+fn to_row(ticket: Ticket, bytes: RowKey, key: &Value, value: Value, terms: &Terms) -> Row {
+    if is_told_by_bytes(key) {
+        return terms.put_at(Some(ticket), bytes, value);
+    }
+    let Ticket { revision, index } = ticket;
+    let parts = vec![revision.into(), index.into(), key.clone(), value];
+    terms.put(bytes, Value::Tuple(parts))
 }
 
-/// Takes a row's value apart, if it is one of a dict.
-fn parse(value: &Value) -> Option<(Ticket, &Value, &Value)> {
+/// Takes a row apart, if it is one of a dict. Without a key it is what the row's own key stands for.
+fn parse<'a>(
+    bytes: &[u8],
+    ticket: Option<Ticket>,
+    value: &'a Value,
+) -> Option<(Ticket, Option<&'a Value>, &'a Value)> {
+    if let Some(ticket) = ticket {
+        return Some((ticket, None, value));
+    }
     let Value::Tuple(parts) = value else {
         return None;
     };
@@ -199,7 +223,8 @@ fn parse(value: &Value) -> Option<(Ticket, &Value, &Value)> {
         revision: u64::try_from(*revision).ok()?,
         index: u64::try_from(*index).ok()?,
     };
-    Some((ticket, key, value))
+    let is_its = key.canonical_key().is_ok_and(|key| key == bytes);
+    is_its.then_some((ticket, Some(key), value))
 }
 
 fn pair_value((key, value): (Value, Value)) -> Value {

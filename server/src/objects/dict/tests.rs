@@ -351,12 +351,12 @@ fn terms_stay_with_what_is_edited() {
     let dict = &mut dict();
     check(dict, ask("set", ["k".into(), 1.into()]), "None");
     let key: RowKey = Value::from("k").canonical_key().expect("a key").into();
-    let Some(Row::Put { value, .. }) = dict.object.row(&key) else {
+    let Some(Row::Put { value, ticket, .. }) = dict.object.row(&key) else {
         panic!("it was set");
     };
     let lent = Some(SessionId(3));
     let expires = Some(commonhold_proto::ServerTime(5));
-    dict.object.apply(&Row::Put { key: key.clone(), value, lent, expires });
+    dict.object.apply(&Row::Put { key: key.clone(), value, ticket, lent, expires });
     let terms = |dict: &Bench| match dict.object.row(&key) {
         Some(Row::Put { lent, expires, .. }) => (lent, expires),
         other => panic!("no row: {other:?}"),
@@ -365,6 +365,52 @@ fn terms_stay_with_what_is_edited() {
     assert_eq!(terms(dict), (lent, expires));
     check(dict, ask("set", ["k".into(), 1.into()]), "None");
     assert_eq!(terms(dict), (None, None));
+}
+
+/// Logs have rows that name their keys although the rows' own keys tell them.
+#[test]
+fn rows_that_name_their_keys_are_read() {
+    let mut dict = dict();
+    let key = |key: &Value| RowKey::from(key.canonical_key().expect("a key"));
+    for (n, name) in ["b", "a"].into_iter().enumerate() {
+        let name = Value::from(name);
+        let parts = vec![7.into(), n.into(), name.clone(), n.into()];
+        dict.object.apply(&Row::put(key(&name), Value::Tuple(parts)));
+    }
+    // It names another key than its own.
+    let parts = vec![7.into(), 2.into(), "d".into(), 2.into()];
+    dict.object.apply(&Row::put(key(&"c".into()), Value::Tuple(parts)));
+    check(&mut dict, ask("items", []), r#"[("b", 0), ("a", 1)]"#);
+    let told = Row::Put {
+        key: key(&"a".into()),
+        value: 1.into(),
+        ticket: Some(Ticket { revision: 7, index: 1 }),
+        lent: None,
+        expires: None,
+    };
+    assert_eq!(dict.object.row(&key(&"a".into())), Some(told));
+}
+
+/// Whether keys come in the order of their rows, in another, twice or for the first time.
+#[test]
+fn of_a_key_given_twice_the_first_key_and_the_last_value_count() {
+    let mut dict = dict();
+    let update = |pairs: &[(Value, i64)]| {
+        let pairs = pairs.iter().map(|(key, n)| Value::Tuple(vec![key.clone(), (*n).into()]));
+        ask("update", [Value::List(pairs.collect())])
+    };
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(Value::from);
+    let pairs = [(a.clone(), 1), (b.clone(), 2), (a.clone(), 3), (1.into(), 4), (true.into(), 5)];
+    check(&mut dict, update(&pairs), "None");
+    check(&mut dict, ask("items", []), r#"[("a", 3), ("b", 2), (1, 5)]"#);
+    let pairs = [(a.clone(), 6), (d.clone(), 7), (1.0.into(), 8), (b.clone(), 9), (c.clone(), 10)];
+    let again = [(a, 11), (1.into(), 12), (d.clone(), 13), (c, 14), (d, 15)];
+    check(&mut dict, update(&[&pairs[..], &again[..]].concat()), "None");
+    check(
+        &mut dict,
+        ask("items", []),
+        r#"[("a", 11), ("b", 9), (1, 12), ("d", 15), ("c", 14)]"#,
+    );
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use super::super::paging::few;
 use super::super::{Arguments, Decision, Operation};
 use super::edit::steps;
-use super::{Dict, Ticket, fresh, pair_value};
+use super::super::ordered::Near;
+use super::{Dict, fresh, pair_value};
 use commonhold_proto::value::path;
-use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
+use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Ticket, Value};
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
@@ -24,7 +25,7 @@ impl Dict {
     /// The row that sets a key, there or not.
     fn put(&self, operation: &Operation, key: &Value, value: Value) -> Result<Row, Refusal> {
         Ok(match self.find(key)? {
-            (_, Some(entry)) => entry.replace(key, value),
+            (_, Some(entry)) => entry.replace(value),
             (bytes, None) => self.fresh(operation, &bytes, key, value),
         })
     }
@@ -145,28 +146,18 @@ impl Dict {
         let first = self.rows.next_ticket(operation.last);
         let mut decision = Decision::reply(Value::Null);
         decision.rows.reserve(pairs.len());
-        // Of a key that is given twice the first key and the last value count. The numbers of the rows, by the hash of their
-        // keys, are all that is kept of them: it is about as much memory as there is in a processor's cache.
-        let hasher = DefaultHashBuilder::default();
-        let mut seen = HashTable::with_capacity(pairs.len());
+        let (mut seen, mut near) = (Seen::default(), Near::default());
         let mut added = 0;
         for (key, value) in pairs {
-            let (bytes, entry) = self.find(key)?;
-            let rows = &mut decision.rows;
-            let vacant = match seen.entry(
-                hasher.hash_one(&bytes[..]),
-                |at: &usize| **rows[*at].key() == bytes[..],
-                |at| hasher.hash_one(&**rows[*at].key()),
-            ) {
-                hash_table::Entry::Occupied(seen) => {
-                    replace_value(rows, *seen.get(), value);
-                    continue;
-                }
-                hash_table::Entry::Vacant(vacant) => vacant,
-            };
-            vacant.insert(rows.len());
-            rows.push(if let Some(entry) = entry {
-                entry.replace(key, value.clone())
+            let (bytes, entry) = self.find_near(&mut near, key)?;
+            // Of a key that is given twice the first key and the last value count.
+            let place = entry.as_ref().map(|entry| (entry.ticket, entry.row));
+            if let Some(at) = seen.twice(&decision.rows, &bytes, place) {
+                replace_value(&mut decision.rows[at], value);
+                continue;
+            }
+            decision.rows.push(if let Some(entry) = entry {
+                entry.replace(value.clone())
             } else {
                 let ticket = Ticket {
                     index: first.index + added,
@@ -198,14 +189,72 @@ impl Dict {
     }
 }
 
+/// The keys of a call, to notice which comes twice.
+///
+/// Those of rows that are there already and come in their order are all different: while that holds, as it does for whoever
+/// writes many again, nothing is kept of them. Of all others the numbers of their new rows are, by the hash of the keys: that
+/// is about as much memory as there is in a processor's cache.
+#[derive(Default)]
+struct Seen<'a> {
+    hasher: DefaultHashBuilder,
+    numbers: HashTable<usize>,
+    /// Of the old rows the one furthest in the order.
+    furthest: Option<(Ticket, &'a RowKey)>,
+    /// Did one come that is not behind those before it?
+    disordered: bool,
+}
+
+impl<'a> Seen<'a> {
+    /// The number of the row under this key, if there is one; otherwise the next row is taken to be this key's. `place` is that
+    /// of the row that the key had before.
+    fn twice(
+        &mut self,
+        rows: &Rows,
+        key: &[u8],
+        place: Option<(Ticket, &'a RowKey)>,
+    ) -> Option<usize> {
+        if place.is_some() && !self.disordered {
+            if self.furthest < place {
+                self.furthest = place;
+                return None;
+            }
+            self.disordered = true;
+            let Seen { hasher, numbers, .. } = self;
+            let hash = |at: &usize| hasher.hash_one(&**rows[*at].key());
+            numbers.clear();
+            for at in 0..rows.len() {
+                numbers.insert_unique(hash(&at), at, hash);
+            }
+        }
+        let Seen { hasher, numbers, .. } = self;
+        let hash = |key: &[u8]| hasher.hash_one(key);
+        if numbers.is_empty() {
+            // There may be as many as there is room for rows.
+            numbers.reserve(rows.capacity(), |at| hash(rows[*at].key()));
+        }
+        match numbers.entry(
+            hash(key),
+            |at| **rows[*at].key() == *key,
+            |at| hash(rows[*at].key()),
+        ) {
+            hash_table::Entry::Occupied(seen) => Some(*seen.get()),
+            hash_table::Entry::Vacant(vacant) => {
+                vacant.insert(rows.len());
+                None
+            }
+        }
+    }
+}
+
 /// Gives a row that was just made another value.
-fn replace_value(rows: &mut Rows, at: usize, new: &Value) {
-    if let Row::Put {
-        value: Value::Tuple(parts),
-        ..
-    } = &mut rows[at]
-    {
-        parts[3] = new.clone();
+fn replace_value(row: &mut Row, new: &Value) {
+    let Row::Put { value, ticket, .. } = row else {
+        return;
+    };
+    match (ticket, value) {
+        (Some(_), value) => *value = new.clone(),
+        (None, Value::Tuple(parts)) => parts[3] = new.clone(),
+        (None, _) => {}
     }
 }
 

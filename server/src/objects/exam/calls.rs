@@ -2,7 +2,7 @@
 
 use super::super::{Kind, Lapse, Method, Options, RowLimit};
 use commonhold_proto::value::strategy;
-use commonhold_proto::{Call, Row, RowKey, ServerTime, SessionId, Value};
+use commonhold_proto::{Call, Row, RowKey, ServerTime, SessionId, Ticket, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -162,9 +162,11 @@ pub(super) fn garbage() -> BoxedStrategy<Row> {
     ];
     let session = prop::option::of((1u64..4).prop_map(SessionId));
     let expires = prop::option::of((1u64..4).prop_map(ServerTime));
+    let ticket = prop::option::of((1u64..4, 0u64..3))
+        .prop_map(|ticket| ticket.map(|(revision, index)| Ticket { revision, index }));
     prop_oneof![
-        6 => (key(), value, session, expires)
-            .prop_map(|(key, value, lent, expires)| Row::Put { key, value, lent, expires }),
+        6 => (key(), value, ticket, session, expires)
+            .prop_map(|(key, value, ticket, lent, expires)| Row::Put { key, value, ticket, lent, expires }),
         2 => key().prop_map(Row::delete),
         1 => key().prop_map(|prefix| Row::DeletePrefix { prefix }),
     ]

@@ -141,6 +141,12 @@ fn survive(kind: &'static Kind, options: &[(&str, Value)], rows: &[Row], steps: 
             (Row::Put { value, .. }, Some(Row::Put { value: kept, .. }))
                 if format!("{value:?}") != format!("{kept:?}") => {}
             (Row::Put { .. }, Some(kept)) => {
+                let mut row = row.clone();
+                if let (Row::Put { ticket, .. }, Row::Put { ticket: None, .. }) = (&mut row, &kept)
+                {
+                    // Most kinds have an order by their keys, or none.
+                    *ticket = None;
+                }
                 assert_eq!(format!("{kept:?}"), format!("{row:?}"));
             }
             (Row::Put { .. }, None) => {}

@@ -74,6 +74,7 @@ impl Object for List {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 if let Some(label) = label(key) {
                     self.items.put(Item {

@@ -48,6 +48,7 @@ impl Object for Lock {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let terms = Terms::of(*lent, *expires);
                 if *key == OWNER {

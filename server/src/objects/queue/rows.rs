@@ -54,6 +54,7 @@ impl Object for Queue {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 if let Some(key) = Key::parse(key) {
                     self.write(key, value, Terms::of(*lent, *expires));

@@ -59,6 +59,7 @@ impl Object for ReadWriteLock {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let terms = Terms::of(*lent, *expires);
                 if *key == UNRELEASED {

@@ -72,6 +72,7 @@ impl Object for Semaphore {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let terms = Terms::of(*lent, *expires);
                 if *key == FREE {

@@ -9,12 +9,12 @@ mod tests;
 
 pub use methods::KIND;
 
-use super::ordered::{Entry, Held, Ordered, Ticket};
+use super::ordered::{Entry, Held, Ordered};
 use super::paging::few;
 use super::terms::Terms;
 use super::{Arguments, Cursor, Decision, Object, Operation, RowLimit};
 use commonhold_proto::value::KeyBuffer;
-use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
+use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Ticket, Value};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -97,6 +97,7 @@ impl Object for Set {
                 value,
                 lent,
                 expires,
+                ..
             } => {
                 let Some((ticket, value)) = parse(value) else {
                     return;

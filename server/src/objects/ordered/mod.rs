@@ -6,18 +6,14 @@
 //! checkpoint that was taken under traffic may bring an older one: those gather in a second, small table of the same
 //! layout and are merged in when they become many.
 
+mod dense;
+
 use super::Revision;
-use commonhold_proto::RowKey;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use commonhold_proto::{RowKey, Ticket};
+use dense::{Dense, Slot};
+use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher as _;
 use std::mem;
-
-/// A row's place in the order: the object's last revision when it was first written, and an index within the change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket {
-    pub(super) revision: u64,
-    pub(super) index: u64,
-}
 
 /// What the table holds of each row.
 pub(super) trait Held {
@@ -33,6 +29,20 @@ pub(super) struct Ordered<T> {
     late: Dense<T>,
     hasher: DefaultHashBuilder,
     bytes: usize,
+    /// Where the next row to be changed may be.
+    near: Near,
+}
+
+/// A guess at the place of a row: after the one before. Who goes through many rows mostly does so in their order, and is
+/// spared a look into the hash table for each, which is far away in memory once there are many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Near(usize);
+
+/// The number of a slot in one of the tables.
+#[derive(Clone, Copy)]
+enum Found {
+    Main(usize),
+    Late(usize),
 }
 
 /// One row.
@@ -91,6 +101,7 @@ impl<T> Default for Ordered<T> {
             late: Dense::default(),
             hasher: DefaultHashBuilder::default(),
             bytes: 0,
+            near: Near::default(),
         }
     }
 }
@@ -122,12 +133,43 @@ impl<T: Held> Ordered<T> {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Entry<'_, T>> {
+        self.slot(self.find(key)?).entry()
+    }
+
+    /// As [`Ordered::get`], one of many.
+    pub(super) fn get_near(&self, near: &mut Near, key: &[u8]) -> Option<Entry<'_, T>> {
+        self.slot(self.find_near(near, key)?).entry()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<Found> {
         let hash = self.hasher.hash_one(key);
-        self.main
-            .find(hash, key)
-            .map(|at| &self.main.slots[at])
-            .or_else(|| self.late.find(hash, key).map(|at| &self.late.slots[at]))
-            .and_then(Slot::entry)
+        let main = self.main.find(hash, key).map(Found::Main);
+        main.or_else(|| self.late.find(hash, key).map(Found::Late))
+    }
+
+    fn find_near(&self, near: &mut Near, key: &[u8]) -> Option<Found> {
+        let found = match self.main.slots.get(near.0) {
+            Some(slot) if *slot.row == *key && slot.held.is_some() => Found::Main(near.0),
+            _ => self.find(key)?,
+        };
+        if let Found::Main(at) = found {
+            near.0 = at + 1;
+        }
+        Some(found)
+    }
+
+    fn slot(&self, found: Found) -> &Slot<T> {
+        match found {
+            Found::Main(at) => &self.main.slots[at],
+            Found::Late(at) => &self.late.slots[at],
+        }
+    }
+
+    fn slot_mut(&mut self, found: Found) -> &mut Slot<T> {
+        match found {
+            Found::Main(at) => &mut self.main.slots[at],
+            Found::Late(at) => &mut self.late.slots[at],
+        }
     }
 
     /// The row with the newest ticket.
@@ -157,23 +199,20 @@ impl<T: Held> Ordered<T> {
         key: &[u8],
         change: impl FnOnce(&mut T),
     ) -> bool {
-        let hash = self.hasher.hash_one(key);
-        let slot = match self.main.find(hash, key) {
-            Some(at) => &mut self.main.slots[at],
-            None => match self.late.find(hash, key) {
-                Some(at) => &mut self.late.slots[at],
-                None => return false,
-            },
+        let mut near = self.near;
+        let Some(found) = self.find_near(&mut near, key) else {
+            return false;
         };
-        match &mut slot.held {
-            Some(held) if slot.ticket == ticket => {
-                self.bytes -= held.size();
-                change(held);
-                self.bytes += held.size();
-                true
-            }
-            _ => false,
-        }
+        self.near = near;
+        let slot = self.slot_mut(found);
+        let Some(held) = slot.held.as_mut().filter(|_| slot.ticket == ticket) else {
+            return false;
+        };
+        let before = held.size();
+        change(held);
+        let after = held.size();
+        self.bytes = self.bytes - before + after;
+        true
     }
 
     /// Writes a row, whatever was under its key.
@@ -236,132 +275,6 @@ impl<T: Held> Ordered<T> {
             .sort_by(|a, b| (a.ticket, &a.row).cmp(&(b.ticket, &b.row)));
         self.main.reindex(&self.hasher);
     }
-}
-
-/// Slots in order of (ticket, key). The last slot is never empty.
-#[derive(Debug)]
-struct Dense<T> {
-    slots: Vec<Slot<T>>,
-    /// The numbers of the slots that hold something, by the hash of their keys.
-    index: HashTable<u32>,
-    live: usize,
-}
-
-#[derive(Debug)]
-struct Slot<T> {
-    ticket: Ticket,
-    row: RowKey,
-    /// `None` where the row was removed.
-    held: Option<T>,
-}
-
-impl<T> Slot<T> {
-    fn entry(&self) -> Option<Entry<'_, T>> {
-        Some(Entry {
-            ticket: self.ticket,
-            row: &self.row,
-            held: self.held.as_ref()?,
-        })
-    }
-}
-
-impl<T> Default for Dense<T> {
-    fn default() -> Self {
-        Dense {
-            slots: Vec::new(),
-            index: HashTable::new(),
-            live: 0,
-        }
-    }
-}
-
-impl<T> Dense<T> {
-    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
-        self.index
-            .find(hash, |at| &*self.slots[*at as usize].row == key)
-            .map(|at| *at as usize)
-    }
-
-    /// The slot of this place, or where it would be.
-    fn search(&self, ticket: Ticket, key: &[u8]) -> Result<usize, usize> {
-        match self.slots.last() {
-            Some(last) if (last.ticket, &*last.row) >= (ticket, key) => self
-                .slots
-                .binary_search_by(|slot| (slot.ticket, &*slot.row).cmp(&(ticket, key))),
-            _ => Err(self.slots.len()),
-        }
-    }
-
-    fn after(&self, place: Option<&Place>) -> impl Iterator<Item = Entry<'_, T>> {
-        let from = match place {
-            None => 0,
-            Some(place) => match self.search(place.ticket, &place.row) {
-                Ok(at) => at + 1,
-                Err(at) => at,
-            },
-        };
-        self.slots[from..].iter().filter_map(Slot::entry)
-    }
-
-    /// Puts a slot where it belongs. Its key is not there.
-    fn insert(&mut self, hash: u64, slot: Slot<T>, hasher: &DefaultHashBuilder) {
-        let at = match self.search(slot.ticket, &slot.row) {
-            Ok(empty) => {
-                self.slots[empty] = slot;
-                empty
-            }
-            Err(at) => {
-                if at < self.slots.len() {
-                    for other in &mut self.index {
-                        *other += u32::from(*other as usize >= at);
-                    }
-                }
-                self.slots.insert(at, slot);
-                at
-            }
-        };
-        self.live += 1;
-        let slots = &self.slots;
-        self.index.insert_unique(hash, slot_number(at), |at| {
-            hasher.hash_one(&*slots[*at as usize].row)
-        });
-    }
-
-    fn remove(&mut self, hash: u64, key: &[u8], hasher: &DefaultHashBuilder) -> Option<T> {
-        let slots = &self.slots;
-        let found = self
-            .index
-            .find_entry(hash, |at| &*slots[*at as usize].row == key)
-            .ok()?;
-        let (at, _) = found.remove();
-        let held = self.slots[at as usize].held.take();
-        self.live -= 1;
-        while self.slots.last().is_some_and(|slot| slot.held.is_none()) {
-            self.slots.pop();
-        }
-        if self.slots.len() > 16 + 2 * self.live {
-            self.slots.retain(|slot| slot.held.is_some());
-            self.slots.shrink_to(2 * self.live);
-            self.reindex(hasher);
-        }
-        held
-    }
-
-    /// Makes the index anew for slots that all hold something.
-    fn reindex(&mut self, hasher: &DefaultHashBuilder) {
-        let slots = &self.slots;
-        let hash = |at: &u32| hasher.hash_one(&*slots[*at as usize].row);
-        self.live = slots.len();
-        self.index = HashTable::with_capacity(slots.len());
-        for at in 0..slots.len() {
-            let at = slot_number(at);
-            self.index.insert_unique(hash(&at), at, hash);
-        }
-    }
-}
-
-fn slot_number(at: usize) -> u32 {
-    u32::try_from(at).expect("memory is full long before 2^32 slots")
 }
 
 #[cfg(test)]
