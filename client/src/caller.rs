@@ -8,7 +8,6 @@ use crate::lane::{Submission, TakeBack, Unheard};
 use bytes::Bytes;
 use commonhold_proto::value::{from_value, to_value};
 use commonhold_proto::{Call, Code, Fence, Owner, Refusal, Reply, Target, Value};
-use prost::Message as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::mem;
@@ -283,11 +282,9 @@ impl Work {
     }
 }
 
-/// A call's bytes. The sequence 0 and an absent time-out take none: the lane adds them.
+/// A call's bytes, to which the lane adds sequence and time-out.
 pub(crate) fn body(call: Call, target: Target, owner: Owner, fence: Option<Fence>) -> Bytes {
-    let mut call = call.into_wire(0, target, None, owner);
-    call.fence = fence.map(Fence::to_wire);
-    call.encode_to_vec().into()
+    call.into_bytes(target, owner, fence).into()
 }
 
 impl Settling {

@@ -42,6 +42,7 @@ pub use blocking::Driver;
 pub use caller::{Caller, Request};
 pub use client::{Answer, Client};
 pub use commonhold_proto::login::AuthKey;
+pub use commonhold_proto::value::CompactString;
 pub use commonhold_proto::{
     Call, Code, Durability, Fence, Oid, Open, OpenOptions, Owner, Reference, Refusal, Reply,
     Revision, Target, Value,

@@ -1,17 +1,16 @@
 //! Calls and replies, and the way between them and their wire forms.
 
 use crate::count::{CALL_VALUES_MAX, holds_too_much};
+use crate::value::append;
 use crate::wire::{self, call, reply};
 use crate::{Code, Oid, Owner, Refusal, Revision, Value};
 use bytes::Bytes;
-use fnv::FnvHasher;
 use prost::{DecodeError, Message as _};
-use std::hash::Hasher;
 use std::time::Duration;
-use twox_hash::XxHash3_64;
 
-/// Parts of a call of more bytes have a faster hash.
-const LONG: usize = 256;
+// The numbers of `message Call` in `commonhold.proto` that are written by hand.
+const ARGUMENTS: u32 = 5;
+const NAMED: u32 = 6;
 
 /// How much longer than the largest value an encoded call may be: its object, its method, its other arguments.
 pub const CALL_OVERHEAD_MAX: usize = 1 << 20;
@@ -101,6 +100,15 @@ pub enum Target {
     Open(Box<Open>),
 }
 
+impl Target {
+    fn into_wire(self) -> call::Target {
+        match self {
+            Target::Oid(oid) => call::Target::Oid(oid.0),
+            Target::Open(open) => call::Target::Open(open.into_wire()),
+        }
+    }
+}
+
 /// One method, with its arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Call {
@@ -154,6 +162,8 @@ pub struct Received {
     pub owner: Owner,
     /// The grant without which the call is refused.
     pub fence: Option<Fence>,
+    /// [`wire::Call::fingerprint`] of a call that came in parts; of others [`Call::fingerprint`] is as quick.
+    pub fingerprint: Option<u64>,
 }
 
 impl Call {
@@ -173,45 +183,6 @@ impl Call {
         self
     }
 
-    /// A 64-bit hash of object, method and arguments, but not of sequence, owner or time-out: what tells the same call sent
-    /// again from another call under the same number. It is FNV-1a, and takes XXH3 of what is long.
-    pub fn fingerprint(&self, target: &Target) -> u64 {
-        let mut hasher = FnvHasher::default();
-        match target {
-            Target::Oid(oid) => hasher.write_u64(oid.0.to_le()),
-            Target::Open(open) => {
-                for part in [&open.kind, &open.name] {
-                    hasher.write(part.as_bytes());
-                    hasher.write_u8(0xff);
-                }
-            }
-        }
-        hasher.write(self.method.as_bytes());
-        hasher.write_u8(0xff);
-        let mut scratch = Vec::new();
-        // Each argument behind what tells it from any other: a tag, and its length where that can differ.
-        let mut write = |value: &Value| match value {
-            // The many: no buffer for them, nor for those that may be large.
-            Value::Int(number) => {
-                hasher.write_u8(0);
-                hasher.write_u64(number.cast_unsigned().to_le());
-            }
-            Value::Text(text) => write_part(&mut hasher, 1, text.as_bytes()),
-            Value::Bytes(bytes) => write_part(&mut hasher, 3, bytes),
-            other => {
-                scratch.clear();
-                other.encode(&mut scratch).expect("a vector grows");
-                write_part(&mut hasher, 2, &scratch);
-            }
-        };
-        self.arguments.iter().for_each(&mut write);
-        for (name, value) in &self.named {
-            write(&Value::Text(name.clone()));
-            write(value);
-        }
-        hasher.finish()
-    }
-
     /// The wire form, without a fence.
     pub fn into_wire(
         self,
@@ -222,10 +193,7 @@ impl Call {
     ) -> wire::Call {
         wire::Call {
             sequence,
-            target: Some(match target {
-                Target::Oid(oid) => call::Target::Oid(oid.0),
-                Target::Open(open) => call::Target::Open(open.into_wire()),
-            }),
+            target: Some(target.into_wire()),
             method: self.method,
             arguments: self.arguments,
             named: named_into_wire(self.named),
@@ -234,6 +202,35 @@ impl Call {
             owner: owner.0,
             fence: None,
         }
+    }
+
+    /// The bytes of the wire form, without sequence and time-out.
+    pub fn into_bytes(self, target: Target, owner: Owner, fence: Option<Fence>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(64);
+        let head = wire::Call {
+            target: Some(target.into_wire()),
+            method: self.method,
+            ..wire::Call::default()
+        };
+        head.encode_raw(&mut bytes);
+        for argument in &self.arguments {
+            argument.append_field(ARGUMENTS, &mut bytes);
+        }
+        for (name, value) in &self.named {
+            append::message(NAMED, &mut bytes, |bytes| {
+                if !name.is_empty() {
+                    prost::encoding::string::encode(1, name, bytes);
+                }
+                value.append_field(2, bytes);
+            });
+        }
+        let tail = wire::Call {
+            owner: owner.0,
+            fence: fence.map(Fence::to_wire),
+            ..wire::Call::default()
+        };
+        tail.encode_raw(&mut bytes);
+        bytes
     }
 
     /// Takes a wire form apart.
@@ -261,6 +258,7 @@ impl Call {
             timeout: wire.timeout_ms.map(Duration::from_millis),
             owner: Owner(wire.owner),
             fence: wire.fence.map(Fence::from_wire),
+            fingerprint: None,
         })
     }
 }
@@ -384,54 +382,5 @@ impl Reply {
             oid: (wire.oid != 0).then_some(Oid(wire.oid)),
         };
         (wire.sequence, reply)
-    }
-}
-
-/// Hashes one part of a call. FNV-1a is the quicker for few bytes, and many times slower for many.
-fn write_part(hasher: &mut FnvHasher, tag: u8, part: &[u8]) {
-    hasher.write_u8(tag);
-    hasher.write_u64((part.len() as u64).to_le());
-    if part.len() <= LONG {
-        hasher.write(part);
-    } else {
-        hasher.write_u64(XxHash3_64::oneshot(part).to_le());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is stored with outcomes must be found again by every later build.
-    #[test]
-    fn fingerprints_never_change() {
-        let long: Bytes = vec![7; 1000].into();
-        let calls = [
-            Call::new("increment", ["/index".into(), 1.into()]),
-            Call::new("set", ["k".into(), Value::Bytes(long)]),
-            Call::new("set", ["k".into(), "x".repeat(1000).into()]),
-            Call::new("put", [Value::List(vec![Value::Null; 300])]),
-        ];
-        let of = |call: &Call| call.fingerprint(&Target::Oid(Oid(7)));
-        let expected = [
-            1_730_219_446_597_413_323,
-            6_058_859_455_758_620_570,
-            10_051_480_202_270_949_362,
-            7_361_581_698_276_150_919,
-        ];
-        assert_eq!(calls.each_ref().map(of), expected);
-    }
-
-    #[test]
-    fn calls_that_differ_in_a_byte_differ() {
-        let target = Target::Oid(Oid(7));
-        let of = |value: Value| Call::new("set", [value]).fingerprint(&target);
-        for length in [1, LONG, LONG + 1, 100_000] {
-            let mut bytes = vec![7; length];
-            let before = of(Value::Bytes(bytes.clone().into()));
-            bytes[length / 2] = 8;
-            assert_ne!(of(Value::Bytes(bytes.clone().into())), before);
-            assert_ne!(of(Value::Text("\u{7}".repeat(length))), before);
-        }
     }
 }

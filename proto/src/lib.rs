@@ -7,6 +7,7 @@
 mod call;
 mod count;
 mod disk;
+mod fingerprint;
 mod frame;
 mod id;
 pub mod keyfile;

@@ -13,7 +13,9 @@ _PAGE = 1000
 
 
 def _plain(other):
-    """The mapping as a dict."""
+    """The mapping as a dict: itself, if it is one and of no other class."""
+    if type(other) is dict:
+        return other
     return other.copy() if isinstance(other, Dict) else dict(other)
 
 

@@ -78,7 +78,7 @@ impl<'py> Reader<'_, 'py> {
     /// `depth` is how deep the object may be nested.
     fn read(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
         if let Ok(text) = it.cast_exact::<PyString>() {
-            return Ok(Value::Text(text.to_str()?.to_owned()));
+            return Ok(Value::Text(text.to_str()?.into()));
         }
         if let Ok(number) = it.cast_exact::<PyInt>() {
             return read_int(number);
@@ -125,7 +125,7 @@ impl<'py> Reader<'_, 'py> {
 
     fn read_any(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
         if let Ok(text) = it.cast::<PyString>() {
-            return Ok(Value::Text(text.to_str()?.to_owned()));
+            return Ok(Value::Text(text.to_str()?.into()));
         }
         // Before int, which bool is a subclass of.
         if let Ok(truth) = it.cast::<PyBool>() {

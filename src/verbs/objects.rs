@@ -71,7 +71,7 @@ impl Ls {
 
 fn cell(row: &Value, name: &str) -> String {
     match field(row, name) {
-        Some(Value::Text(text)) => text.clone(),
+        Some(Value::Text(text)) => text.to_string(),
         Some(value) => value.to_json().to_string(),
         None => String::new(),
     }

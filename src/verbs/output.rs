@@ -56,7 +56,7 @@ impl Output {
 pub(super) fn render(value: &Value, format: Format) -> Vec<u8> {
     let bytes = match (value, format) {
         (Value::Bytes(bytes), Format::Raw) => return bytes.to_vec(),
-        (Value::Text(text), Format::Raw | Format::Text) => text.clone().into_bytes(),
+        (Value::Text(text), Format::Raw | Format::Text) => text.as_bytes().to_vec(),
         _ => value.to_json().to_string().into_bytes(),
     };
     line(bytes, format)

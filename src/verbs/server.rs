@@ -44,7 +44,7 @@ fn readable(name: &str, value: &Value) -> [String; 2] {
         return [name.to_owned(), format!("{} bytes", units::grouped(bytes))];
     }
     let text = match value {
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         value => value.to_json().to_string(),
     };
     [name.to_owned(), text]

@@ -3,7 +3,7 @@
 use super::key::KeyBuffer;
 use super::{Reference, Value};
 use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
+use twox_hash::XxHash3_64;
 
 impl Value {
     /// A key or member that its dict or set has twice, anywhere in this value.
@@ -30,14 +30,15 @@ fn twice<'a>(members: impl ExactSizeIterator<Item = &'a Value> + Clone) -> Optio
     if members.len() < 2 {
         return None;
     }
-    // Equal members have equal hashes: where all differ, which is nearly always, eight bytes for each suffice.
-    let (state, mut scratch) = (RandomState::new(), KeyBuffer::new());
+    // Equal members have equal hashes: where all differ, which is nearly always, eight bytes for each suffice. Whoever finds
+    // different members of equal hashes has them compared, which costs a little more.
+    let mut scratch = KeyBuffer::new();
     let mut hashes: Vec<u64> = members
         .clone()
         .filter_map(|member| {
             scratch.clear();
             member.write_canonical_key(&mut scratch).ok()?;
-            Some(state.hash_one(scratch.as_slice()))
+            Some(XxHash3_64::oneshot(&scratch))
         })
         .collect();
     hashes.sort_unstable();

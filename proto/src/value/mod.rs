@@ -3,6 +3,7 @@
 //! They are Python's types, because the pickiest clients are Python's: integers of any size, tuples beside lists, sets
 //! that may be frozen. Everything else travels as [`Opaque`], which the server stores and never looks into.
 
+pub(crate) mod append;
 mod equal;
 mod json;
 mod key;
@@ -24,6 +25,7 @@ pub use path::PathError;
 pub use text::Repr;
 
 use bytes::Bytes;
+pub use compact_str::CompactString;
 use num_bigint::BigInt;
 
 /// The deepest nesting of a value: a scalar is 1, a list of scalars 2.
@@ -49,7 +51,7 @@ pub enum Value {
     /// A float, NaN and infinities included.
     Float(f64),
     /// Text.
-    Text(String),
+    Text(CompactString),
     /// Bytes.
     Bytes(Bytes),
     /// A list.
@@ -251,7 +253,7 @@ impl From<&str> for Value {
 
 impl From<String> for Value {
     fn from(value: String) -> Value {
-        Value::Text(value)
+        Value::Text(value.into())
     }
 }
 

@@ -46,8 +46,8 @@ fn scalar() -> BoxedStrategy<Value> {
     prop_oneof![
         4 => number(),
         1 => Just(Value::Null),
-        3 => "[ab]{0,2}".prop_map(Value::Text),
-        1 => any::<String>().prop_map(Value::Text),
+        3 => "[ab]{0,2}".prop_map(Value::from),
+        1 => any::<String>().prop_map(Value::from),
         1 => vec(0u8..3, 0..3).prop_map(|bytes| Value::Bytes(Bytes::from(bytes))),
         1 => reference().prop_map(|reference| Value::Reference(reference.into())),
         1 => ("[pq]", vec(0u8..3, 0..3), vec(reference(), 0..2)).prop_map(

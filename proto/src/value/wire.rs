@@ -3,7 +3,7 @@
 //! The numbers are those of `message Value` in `commonhold.proto`; a test compares the bytes with what the generated
 //! descriptor makes of them. Nesting is bounded by prost's recursion limit here and by `DEPTH_MAX` at admission.
 
-use super::{Opaque, Reference, Value};
+use super::{CompactString, Opaque, Reference, Value};
 use crate::Oid;
 use bytes::{Buf, BufMut, Bytes};
 use num_bigint::BigInt;
@@ -17,11 +17,11 @@ const BIG_INT: u32 = 4;
 const FLOAT: u32 = 5;
 const TEXT: u32 = 6;
 const BYTES: u32 = 7;
-const LIST: u32 = 8;
-const TUPLE: u32 = 9;
-const DICT: u32 = 10;
-const SET: u32 = 11;
-const FROZENSET: u32 = 12;
+pub(super) const LIST: u32 = 8;
+pub(super) const TUPLE: u32 = 9;
+pub(super) const DICT: u32 = 10;
+pub(super) const SET: u32 = 11;
+pub(super) const FROZENSET: u32 = 12;
 const REFERENCE: u32 = 13;
 const OPAQUE: u32 = 14;
 
@@ -95,17 +95,83 @@ fn merge_pairs(
     buf: &mut impl Buf,
     ctx: DecodeContext,
 ) -> Result<Vec<(Value, Value)>, DecodeError> {
-    let mut items = merge_items(wire_type, buf, ctx)?.into_iter();
-    let mut pairs = Vec::with_capacity(items.len() / 2);
-    while let Some(key) = items.next() {
-        pairs.push((
-            key,
-            items
-                .next()
-                .ok_or_else(|| invalid("a dict has a key without a value"))?,
-        ));
+    let mut pairs = Pairs::default();
+    encoding::message::merge(wire_type, &mut pairs, buf, ctx)?;
+    match pairs.key {
+        None => Ok(pairs.whole),
+        Some(_) => Err(invalid("a dict has a key without a value")),
     }
-    Ok(pairs)
+}
+
+/// `message Values` whose values are keys and values by turns.
+#[derive(Debug, Default)]
+struct Pairs {
+    whole: Vec<(Value, Value)>,
+    /// The key whose value comes next.
+    key: Option<Value>,
+}
+
+impl Message for Pairs {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        for (key, value) in &self.whole {
+            encoding::message::encode(1, key, buf);
+            encoding::message::encode(1, value, buf);
+        }
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        if tag != 1 {
+            return encoding::skip_field(wire_type, tag, buf, ctx);
+        }
+        let mut value = Value::Null;
+        encoding::message::merge(wire_type, &mut value, buf, ctx)?;
+        match self.key.take() {
+            None => self.key = Some(value),
+            Some(key) => self.whole.push((key, value)),
+        }
+        Ok(())
+    }
+
+    fn encoded_len(&self) -> usize {
+        pairs_inner_len(&self.whole)
+    }
+
+    fn clear(&mut self) {
+        *self = Pairs::default();
+    }
+}
+
+fn text_len(text: &str) -> usize {
+    encoding::key_len(TEXT) + encoding::encoded_len_varint(text.len() as u64) + text.len()
+}
+
+fn encode_text(text: &str, buf: &mut impl BufMut) {
+    encoding::encode_key(TEXT, WireType::LengthDelimited, buf);
+    encoding::encode_varint(text.len() as u64, buf);
+    buf.put_slice(text.as_bytes());
+}
+
+fn merge_text(wire_type: WireType, buf: &mut impl Buf) -> Result<CompactString, DecodeError> {
+    encoding::wire_type::check_wire_type(WireType::LengthDelimited, wire_type)?;
+    let length = usize::try_from(encoding::decode_varint(buf)?).unwrap_or(usize::MAX);
+    if length > buf.remaining() {
+        return Err(invalid("a text ends before its length"));
+    }
+    let text = match buf.chunk().get(..length) {
+        Some(bytes) => {
+            let text = CompactString::from_utf8(bytes);
+            buf.advance(length);
+            text
+        }
+        None => CompactString::from_utf8(buf.copy_to_bytes(length)),
+    };
+    text.map_err(|_| invalid("a text is not valid UTF-8"))
 }
 
 /// A short value must not keep the whole frame that it came in.
@@ -136,7 +202,7 @@ impl Message for Value {
                 encoding::bytes::encode(BIG_INT, &value.to_signed_bytes_le(), buf);
             }
             Value::Float(value) => encoding::double::encode(FLOAT, value, buf),
-            Value::Text(value) => encoding::string::encode(TEXT, value, buf),
+            Value::Text(value) => encode_text(value, buf),
             Value::Bytes(value) => encoding::bytes::encode(BYTES, value, buf),
             Value::List(items) => encode_items(LIST, items, buf),
             Value::Tuple(items) => encode_items(TUPLE, items, buf),
@@ -190,11 +256,7 @@ impl Message for Value {
                 encoding::double::merge(wire_type, &mut value, buf, ctx)?;
                 Value::Float(value)
             }
-            TEXT => {
-                let mut value = String::new();
-                encoding::string::merge(wire_type, &mut value, buf, ctx)?;
-                Value::Text(value)
-            }
+            TEXT => Value::Text(merge_text(wire_type, buf)?),
             BYTES => {
                 let mut value = Bytes::new();
                 encoding::bytes::merge(wire_type, &mut value, buf, ctx)?;
@@ -229,7 +291,7 @@ impl Message for Value {
                 encoding::bytes::encoded_len(BIG_INT, &value.to_signed_bytes_le())
             }
             Value::Float(value) => encoding::double::encoded_len(FLOAT, value),
-            Value::Text(value) => encoding::string::encoded_len(TEXT, value),
+            Value::Text(value) => text_len(value),
             Value::Bytes(value) => encoding::bytes::encoded_len(BYTES, value),
             Value::List(items) => items_len(LIST, items),
             Value::Tuple(items) => items_len(TUPLE, items),

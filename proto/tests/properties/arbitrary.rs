@@ -44,7 +44,7 @@ fn value_with(references: BoxedStrategy<Reference>) -> BoxedStrategy<Value> {
         integer(),
         proptest::num::f64::ANY.prop_map(Value::Float),
         (-2i8..3).prop_map(|whole| Value::Float(whole.into())),
-        text().prop_map(Value::Text),
+        text().prop_map(Value::from),
         bytes().prop_map(Value::Bytes),
         references
             .clone()
@@ -102,7 +102,7 @@ fn key() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         integer(),
         (-9i8..9).prop_map(|number| Value::Float(f64::from(number) + 0.5)),
-        text().prop_map(Value::Text),
+        text().prop_map(Value::from),
         bytes().prop_map(Value::Bytes),
     ];
     scalar.prop_recursive(2, 6, 3, |inner| vec(inner, 0..3).prop_map(Value::Tuple))

@@ -30,9 +30,13 @@ proptest! {
         let fence = fence.map(|(lock, token)| Fence { lock: Oid(lock), token: Revision(token) });
         let mut sent = call.clone().into_wire(sequence, target.clone(), timeout, Owner(owner));
         sent.fence = fence.map(Fence::to_wire);
+        let mut bare = sent.clone();
+        (bare.sequence, bare.timeout_ms) = (0, None);
+        let bytes = call.clone().into_bytes(target.clone(), Owner(owner), fence);
+        prop_assert_eq!(bytes, bare.encode_to_vec());
         let received = Call::from_wire(wire::Call::decode(&*sent.encode_to_vec())?)?;
         let owner = Owner(owner);
-        let expected = Received { sequence, target, call, timeout, owner, fence };
+        let expected = Received { sequence, target, call, timeout, owner, fence, fingerprint: None };
         prop_assert_eq!(shown(&received), shown(&expected));
     }
 

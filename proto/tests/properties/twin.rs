@@ -85,7 +85,7 @@ fn twin(value: &Value) -> TwinValue {
         Value::Int(number) => Kind::Int(*number),
         Value::BigInt(number) => Kind::BigInt(number.to_signed_bytes_le()),
         Value::Float(number) => Kind::Float(*number),
-        Value::Text(text) => Kind::Text(text.clone()),
+        Value::Text(text) => Kind::Text(text.to_string()),
         Value::Bytes(bytes) => Kind::Bytes(bytes.to_vec()),
         Value::List(items) => Kind::List(twins(items)),
         Value::Tuple(items) => Kind::Tuple(twins(items)),

@@ -255,9 +255,10 @@ impl Engine {
             timeout,
             owner,
             fence,
+            fingerprint,
         } = received;
         let fingerprint = match origin {
-            Origin::Lane(_) => call.fingerprint(&target),
+            Origin::Lane(_) => fingerprint.unwrap_or_else(|| call.fingerprint(&target)),
             Origin::Unary(_) => 0,
         };
         let caller = Caller {

@@ -309,7 +309,7 @@ pub(super) fn owner(operation: &Operation) -> i64 {
 pub(super) fn parse_asked(note: &Value, lease: &Value) -> Option<(Option<String>, Option<i64>)> {
     let note = match note {
         Value::Null => None,
-        Value::Text(text) => Some(text.clone()),
+        Value::Text(text) => Some(text.to_string()),
         _ => return None,
     };
     match lease {

@@ -425,13 +425,16 @@ impl LaneStream {
 
 /// Makes a call that came in parts. Of one that holds too much to be made, only its number is known.
 fn made(sequence: u64, whole: Bytes) -> Result<Result<Received, Refusal>, End> {
-    let call =
-        wire::Call::from_bytes(whole).map_err(|_| End::Malformed("a call in parts is no call"))?;
-    match call {
+    let malformed = |_| End::Malformed("a call in parts is no call");
+    let fingerprint = wire::Call::fingerprint(&whole).map_err(malformed)?;
+    match wire::Call::from_bytes(whole).map_err(malformed)? {
         Ok(call) if call.sequence != sequence => {
             Err(End::Malformed("a call in parts has another number"))
         }
-        Ok(call) => Ok(Call::from_wire(call)),
+        Ok(call) => Ok(Call::from_wire(call).map(|received| Received {
+            fingerprint: Some(fingerprint),
+            ..received
+        })),
         Err(refusal) => Ok(Err(refusal)),
     }
 }

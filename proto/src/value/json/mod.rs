@@ -63,7 +63,7 @@ impl Value {
                 Some(number) => Json::Number(number),
                 None => json!({ "$float": non_finite_name(*number) }),
             },
-            Value::Text(text) => Json::String(text.clone()),
+            Value::Text(text) => Json::String(text.to_string()),
             Value::Bytes(bytes) => json!({ "$bytes": BASE64.encode(bytes) }),
             Value::List(items) => array(items),
             Value::Tuple(items) => tagged("$tuple", array(items)),
@@ -109,7 +109,7 @@ fn array(items: &[Value]) -> Json {
 
 fn dict(pairs: &[(Value, Value)]) -> Json {
     let plain = pairs.iter().map(|(key, value)| match key {
-        Value::Text(key) if !key.starts_with('$') => Some((key.clone(), value.to_json())),
+        Value::Text(key) if !key.starts_with('$') => Some((key.to_string(), value.to_json())),
         _ => None,
     });
     let pair = |(key, value): &(Value, Value)| Json::Array(vec![key.to_json(), value.to_json()]);
@@ -205,7 +205,7 @@ fn read(json: &Json, depth: usize) -> Result<Value, JsonError> {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(number) => parse_number(number.as_str())?,
-        Json::String(text) => Value::Text(text.clone()),
+        Json::String(text) => text.as_str().into(),
         Json::Array(_) => Value::List(read_items(json, depth)?),
         Json::Object(object) => match object.iter().find(|(key, _)| key.starts_with('$')) {
             Some((tag, inner)) if object.len() == 1 => read_tagged(tag, inner, depth)
@@ -220,7 +220,7 @@ fn read(json: &Json, depth: usize) -> Result<Value, JsonError> {
                 let pairs = object.iter().map(|(key, value)| {
                     let value = read(value, depth)
                         .map_err(|error| error.inside(format_args!(".{}", key.escape_debug())))?;
-                    Ok((Value::Text(key.clone()), value))
+                    Ok((key.as_str().into(), value))
                 });
                 Value::Dict(pairs.collect::<Result<_, _>>()?)
             }

@@ -119,7 +119,7 @@ impl Serializer for Writer {
     }
 
     fn serialize_char(self, char: char) -> Result<Value, ConvertError> {
-        Ok(Value::Text(char.into()))
+        Ok((*char.encode_utf8(&mut [0; 4])).into())
     }
 
     fn serialize_str(self, text: &str) -> Result<Value, ConvertError> {

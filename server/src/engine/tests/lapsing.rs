@@ -33,6 +33,7 @@ fn delete_while_it_lapses(world: &World) -> Arc<Mutex<Option<thread::JoinHandle<
                 timeout: None,
                 owner: Owner(0),
                 fence: None,
+                fingerprint: None,
             };
             deleter.submit(&origin, received);
         });

@@ -70,6 +70,7 @@ fn a_lock_is_not_deleted_that_guards_something_by_now() {
                 timeout: None,
                 owner: Owner(0),
                 fence: None,
+                fingerprint: None,
             };
             engine.submit(&origin, received);
         });

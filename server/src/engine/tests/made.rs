@@ -21,6 +21,7 @@ fn unary(world: &mut World, target: &Target, call: Call) -> Result<Value, Refusa
         timeout: None,
         owner: Owner(0),
         fence: None,
+        fingerprint: None,
     };
     let origin = Origin::Unary(Arc::clone(&unary));
     world.engine.submit(&origin, received);

@@ -297,6 +297,7 @@ impl Peer {
             timeout: sent.deadline.map(|deadline| deadline.saturating_sub(now)),
             owner: sent.owner,
             fence: sent.fence,
+            fingerprint: None,
         }
     }
 

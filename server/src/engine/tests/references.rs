@@ -414,6 +414,7 @@ fn what_a_call_without_a_session_makes_or_gets_is_pinned() {
             timeout: None,
             owner: Owner(0),
             fence: None,
+            fingerprint: None,
         };
         world
             .engine

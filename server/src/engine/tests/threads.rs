@@ -134,6 +134,7 @@ impl Client<'_> {
             timeout,
             owner: Owner(0),
             fence,
+            fingerprint: None,
         };
         let origin = Origin::Lane(Arc::clone(&self.link.0));
         if let Some(_executing) = self.lane().decoder(self.link.1) {
@@ -378,6 +379,7 @@ fn a_resume_races_with_the_old_decoder() {
                     timeout: None,
                     owner: Owner(0),
                     fence: None,
+                    fingerprint: None,
                 };
                 start.wait();
                 if let Some(_executing) = connection.lane.decoder(incarnation) {

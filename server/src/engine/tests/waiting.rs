@@ -404,6 +404,7 @@ fn a_unary_call_waits_and_is_withdrawn() {
         timeout: None,
         owner: Owner(0),
         fence: None,
+        fingerprint: None,
     };
     let calls: Vec<Arc<Unary>> = (0..2)
         .map(|_| {

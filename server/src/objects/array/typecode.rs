@@ -217,7 +217,7 @@ impl Typecode {
             Form::Single | Form::Double => Value::Float(f64::from_bits(element)),
             Form::Character => {
                 let character = u32::try_from(element).ok().and_then(char::from_u32);
-                Value::Text(character.unwrap_or_default().to_string())
+                character.unwrap_or_default().to_string().into()
             }
         }
     }

@@ -79,7 +79,7 @@ pub(in super::super) fn key() -> BoxedStrategy<Value> {
 fn argument(name: &str) -> BoxedStrategy<Value> {
     let right = match name {
         "key" | "member" => key(),
-        "name" => "[a-c]{0,2}".prop_map(Value::Text).boxed(),
+        "name" => "[a-c]{0,2}".prop_map(Value::from).boxed(),
         "keys" | "members" => vec(key(), 0..5).prop_map(Value::List).boxed(),
         "pairs" => vec((key(), strategy::value()), 0..5)
             .prop_map(|pairs| {
@@ -93,7 +93,7 @@ fn argument(name: &str) -> BoxedStrategy<Value> {
         "by" | "min" | "max" => {
             prop_oneof![(-5i64..5).prop_map(Value::Int), strategy::number()].boxed()
         }
-        "typecode" => "[bBhHiIlLqQfduw]".prop_map(Value::Text).boxed(),
+        "typecode" => "[bBhHiIlLqQfduw]".prop_map(Value::from).boxed(),
         "values" => vec(
             prop_oneof![(0i64..4).prop_map(Value::Int), strategy::value()],
             0..5,

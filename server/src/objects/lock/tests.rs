@@ -325,7 +325,7 @@ fn a_lock_writes_few_rows() {
 fn a_note_has_a_limit() {
     let mut bench = bench("lock", &[]);
     acquire(&mut bench, 1);
-    let note = |len| Call::new("note", [Value::Text("x".repeat(len))]);
+    let note = |len| Call::new("note", ["x".repeat(len).into()]);
     assert_eq!(
         code(bench.call(1, true, note(NOTE_BYTES_MAX + 1))),
         Code::ValueTooLarge
