@@ -77,14 +77,8 @@ struct Reader<'a, 'py> {
 impl<'py> Reader<'_, 'py> {
     /// `depth` is how deep the object may be nested.
     fn read(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
-        if let Ok(text) = it.cast_exact::<PyString>() {
-            return Ok(Value::Text(text.to_str()?.into()));
-        }
-        if let Ok(number) = it.cast_exact::<PyInt>() {
-            return read_int(number);
-        }
-        if it.is_none() {
-            return Ok(Value::Null);
+        if let Some(plain) = read_plain(it)? {
+            return Ok(plain);
         }
         if let Some(reference) = self.client.refer(it)? {
             return Ok(reference);
@@ -151,13 +145,12 @@ impl<'py> Reader<'_, 'py> {
             return self.read_all(tuple.iter(), inner).map(Value::Tuple);
         }
         if let Ok(dict) = it.cast::<PyDict>() {
-            let pairs = dict
-                .iter()
-                .map(|(key, value)| Ok((self.read(&key, inner)?, self.read(&value, inner)?)));
-            return pairs.collect::<PyResult<_>>().map(Value::Dict);
+            return self.read_pairs(dict, inner).map(Value::Dict);
         }
         if let Ok(set) = it.cast::<PySet>() {
-            return self.read_all(set.iter(), inner).map(Value::Set);
+            // Reading a member may let other threads run, and they may change the set: its members are taken at once.
+            let members = PyFrozenSet::new(it.py(), set.iter())?;
+            return self.read_all(members.iter(), inner).map(Value::Set);
         }
         if let Ok(set) = it.cast::<PyFrozenSet>() {
             return self.read_all(set.iter(), inner).map(Value::Frozenset);
@@ -167,6 +160,31 @@ impl<'py> Reader<'_, 'py> {
              frozenset are, and with a codec, as in connect(codec=\"pickle\"), what the codec takes",
             it.get_type().name()?
         )))
+    }
+
+    fn read_pairs(&self, dict: &Bound<'py, PyDict>, depth: usize) -> PyResult<Vec<(Value, Value)>> {
+        let mut pairs = Vec::with_capacity(dict.len());
+        for (key, value) in dict {
+            let (Some(key), Some(value)) = (read_plain(&key)?, read_plain(&value)?) else {
+                // Reading this may let other threads run, and they may change the dict: it is read from a copy.
+                return self.read_copied(dict, depth);
+            };
+            pairs.push((key, value));
+        }
+        Ok(pairs)
+    }
+
+    fn read_copied(
+        &self,
+        dict: &Bound<'py, PyDict>,
+        depth: usize,
+    ) -> PyResult<Vec<(Value, Value)>> {
+        let copy = dict.copy()?;
+        let mut pairs = Vec::with_capacity(copy.len());
+        for (key, value) in copy {
+            pairs.push((self.read(&key, depth)?, self.read(&value, depth)?));
+        }
+        Ok(pairs)
     }
 
     fn read_all(
@@ -204,6 +222,21 @@ fn is_builtin(it: &Bound<'_, PyAny>) -> bool {
         || it.is_exact_instance_of::<PyDict>()
         || it.is_exact_instance_of::<PySet>()
         || it.is_exact_instance_of::<PyFrozenSet>()
+}
+
+/// The value of what is of one of the types that values are of most, and of no subclass. No Python code runs.
+fn read_plain(it: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
+    Ok(Some(if let Ok(text) = it.cast_exact::<PyString>() {
+        Value::Text(text.to_str()?.into())
+    } else if let Ok(number) = it.cast_exact::<PyInt>() {
+        read_int(number)?
+    } else if let Ok(number) = it.cast_exact::<PyFloat>() {
+        Value::Float(number.value())
+    } else if it.is_none() {
+        Value::Null
+    } else {
+        return Ok(None);
+    }))
 }
 
 fn read_int(number: &Bound<'_, PyInt>) -> PyResult<Value> {

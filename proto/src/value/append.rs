@@ -4,14 +4,39 @@
 //! of many pairs that takes longer than writing them.
 
 use super::Value;
-use super::wire::{DICT, FROZENSET, LIST, SET, TUPLE};
+use super::wire::{DICT, FROZENSET, INT, LIST, SET, TEXT, TUPLE, key};
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 impl Value {
     /// Appends the value as a field of a message.
     pub(crate) fn append_field(&self, tag: u32, out: &mut Vec<u8>) {
-        message(tag, out, |out| self.append(out));
+        const STRING: u8 = key(TEXT, WireType::LengthDelimited);
+        const NUMBER: u8 = key(INT, WireType::Varint);
+        // The many of a large dict or list are of a few bytes, whose length is known before they are written.
+        match self {
+            Value::Text(text) if tag < 16 && text.len() < 0x7e => {
+                let length = text.len().to_le_bytes()[0];
+                let field = key(tag, WireType::LengthDelimited);
+                out.extend_from_slice(&[field, length + 2, STRING, length]);
+                out.extend_from_slice(text.as_bytes());
+            }
+            Value::Int(number) if tag < 16 => {
+                let field = key(tag, WireType::LengthDelimited);
+                let mut bytes = [field, 1, NUMBER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+                let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
+                let mut length = 3;
+                while rest >= 0x80 {
+                    bytes[length] = rest.to_le_bytes()[0] | 0x80;
+                    rest >>= 7;
+                    length += 1;
+                }
+                bytes[length] = rest.to_le_bytes()[0];
+                bytes[1] += (length - 2).to_le_bytes()[0];
+                out.extend_from_slice(&bytes[..=length]);
+            }
+            _ => message(tag, out, |out| self.append(out)),
+        }
     }
 
     fn append(&self, out: &mut Vec<u8>) {
@@ -67,6 +92,20 @@ mod tests {
                 value.append_field(5, &mut appended);
                 prost::encoding::message::encode(5, &value, &mut encoded);
                 prop_assert_eq!(appended, encoded);
+            }
+        }
+    }
+
+    #[test]
+    fn so_are_those_near_a_second_byte_of_length() {
+        let texts = (120..132).map(|length| Value::from("x".repeat(length)));
+        let numbers = [i64::MIN, i64::MAX, -65, -64, -1, 0, 63, 64].map(Value::Int);
+        for value in texts.chain(numbers) {
+            for tag in [1, 15, 16] {
+                let (mut appended, mut encoded) = (Vec::new(), Vec::new());
+                value.append_field(tag, &mut appended);
+                prost::encoding::message::encode(tag, &value, &mut encoded);
+                assert_eq!(appended, encoded);
             }
         }
     }

@@ -11,15 +11,23 @@ impl Value {
     /// What cannot be a key equals nothing here. Nesting must have been [bounded](Value::is_too_large) before.
     pub fn twice(&self) -> Option<&Value> {
         match self {
-            Value::List(items) | Value::Tuple(items) => items.iter().find_map(Value::twice),
-            Value::Set(items) | Value::Frozenset(items) => {
-                twice(items.iter()).or_else(|| items.iter().find_map(Value::twice))
-            }
-            Value::Dict(pairs) => twice(pairs.iter().map(|(key, _)| key)).or_else(|| {
-                pairs
-                    .iter()
-                    .find_map(|(key, value)| key.twice().or_else(|| value.twice()))
-            }),
+            Value::Set(members) | Value::Frozenset(members) => twice(members.iter()),
+            Value::Dict(pairs) => twice(pairs.iter().map(|(key, _)| key)),
+            _ => None,
+        }
+        .or_else(|| self.twice_within())
+    }
+
+    /// As [`Value::twice`], but of this value's own keys or members each is only looked into.
+    pub fn twice_within(&self) -> Option<&Value> {
+        match self {
+            Value::List(items)
+            | Value::Tuple(items)
+            | Value::Set(items)
+            | Value::Frozenset(items) => items.iter().find_map(Value::twice),
+            Value::Dict(pairs) => pairs
+                .iter()
+                .find_map(|(key, value)| key.twice().or_else(|| value.twice())),
             _ => None,
         }
     }

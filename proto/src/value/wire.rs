@@ -12,10 +12,10 @@ use prost::{DecodeError, Message};
 
 const NULL: u32 = 1;
 const BOOL: u32 = 2;
-const INT: u32 = 3;
+pub(super) const INT: u32 = 3;
 const BIG_INT: u32 = 4;
 const FLOAT: u32 = 5;
-const TEXT: u32 = 6;
+pub(super) const TEXT: u32 = 6;
 const BYTES: u32 = 7;
 pub(super) const LIST: u32 = 8;
 pub(super) const TUPLE: u32 = 9;
@@ -27,6 +27,11 @@ const OPAQUE: u32 = 14;
 
 /// Shorter bytes are copied out of the buffer that they were read from.
 const COPY_BELOW: usize = 16 << 10;
+
+/// What a field below 16 begins with.
+pub(super) const fn key(tag: u32, wire_type: WireType) -> u8 {
+    tag.to_le_bytes()[0] << 3 | wire_type as u8
+}
 
 /// `message Values`.
 #[derive(Debug, Default)]
@@ -44,10 +49,11 @@ impl Message for Items {
         buf: &mut impl Buf,
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
-        match tag {
-            1 => encoding::message::merge_repeated(wire_type, &mut self.0, buf, ctx),
-            _ => encoding::skip_field(wire_type, tag, buf, ctx),
+        if tag != 1 {
+            return encoding::skip_field(wire_type, tag, buf, ctx);
         }
+        self.0.push(merge_value(wire_type, buf, ctx)?);
+        Ok(())
     }
 
     fn encoded_len(&self) -> usize {
@@ -129,8 +135,7 @@ impl Message for Pairs {
         if tag != 1 {
             return encoding::skip_field(wire_type, tag, buf, ctx);
         }
-        let mut value = Value::Null;
-        encoding::message::merge(wire_type, &mut value, buf, ctx)?;
+        let value = merge_value(wire_type, buf, ctx)?;
         match self.key.take() {
             None => self.key = Some(value),
             Some(key) => self.whole.push((key, value)),
@@ -145,6 +150,59 @@ impl Message for Pairs {
     fn clear(&mut self) {
         *self = Pairs::default();
     }
+}
+
+fn merge_value(
+    wire_type: WireType,
+    buf: &mut impl Buf,
+    ctx: DecodeContext,
+) -> Result<Value, DecodeError> {
+    if wire_type == WireType::LengthDelimited
+        && let Some((value, length)) = small(buf.chunk())
+    {
+        buf.advance(length);
+        return Ok(value);
+    }
+    let mut value = Value::Null;
+    encoding::message::merge(wire_type, &mut value, buf, ctx)?;
+    Ok(value)
+}
+
+/// The value that some bytes begin with behind its length, and how many it takes, if it is of a few bytes and written as most
+/// are: the many of a large dict or list are read at once so, and all others by the rules of the format.
+fn small(bytes: &[u8]) -> Option<(Value, usize)> {
+    const TRUTH: u8 = key(BOOL, WireType::Varint);
+    const NUMBER: u8 = key(INT, WireType::Varint);
+    const DOUBLE: u8 = key(FLOAT, WireType::SixtyFourBit);
+    const STRING: u8 = key(TEXT, WireType::LengthDelimited);
+
+    let (length, rest) = bytes.split_first()?;
+    let length = usize::from(*length);
+    if length >= 0x80 {
+        return None;
+    }
+    let (key, mut content) = rest.get(..length)?.split_first()?;
+    let value = match *key {
+        NUMBER => {
+            let number = encoding::decode_varint(&mut content).ok()?;
+            let sign = (number & 1).cast_signed();
+            content
+                .is_empty()
+                .then_some(Value::Int((number >> 1).cast_signed() ^ -sign))?
+        }
+        STRING => {
+            let (length, text) = content.split_first()?;
+            let text = (usize::from(*length) == text.len()).then_some(text)?;
+            Value::Text(CompactString::from_utf8(text).ok()?)
+        }
+        DOUBLE => Value::Float(f64::from_le_bytes(content.try_into().ok()?)),
+        TRUTH => match content {
+            [truth @ 0..=1] => Value::Bool(*truth == 1),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((value, 1 + length))
 }
 
 fn text_len(text: &str) -> usize {
@@ -348,5 +406,54 @@ impl From<crate::wire::Opaque> for Opaque {
             bytes: detached(wire.bytes),
             references: wire.references.into_iter().map(Reference::from).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::strategy;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn read(mut bytes: &[u8]) -> Result<(Value, usize), DecodeError> {
+        let (mut value, whole) = (Value::Null, bytes.len());
+        let context = DecodeContext::default();
+        encoding::message::merge(WireType::LengthDelimited, &mut value, &mut bytes, context)?;
+        Ok((value, whole - bytes.len()))
+    }
+
+    proptest! {
+        #[test]
+        fn small_values_are_what_they_are_by_the_rules(
+            value in strategy::value(),
+            after in vec(any::<u8>(), 0..3),
+            likely in vec(prop_oneof![0u8..12, 16u8..50, any::<u8>()], 0..12),
+        ) {
+            let mut encoded = value.encode_length_delimited_to_vec();
+            encoded.extend(after);
+            for bytes in [encoded, likely] {
+                if let Some(told) = small(&bytes) {
+                    prop_assert_eq!(format!("{:?}", read(&bytes)), format!("{:?}", Ok::<_, ()>(told)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_bytes_are_read_at_once() {
+        for value in [
+            Value::Int(i64::MIN),
+            Value::Bool(true),
+            Value::Float(0.5),
+            "x".repeat(125).as_str().into(),
+        ] {
+            let encoded = value.encode_length_delimited_to_vec();
+            assert_eq!(small(&encoded), Some((value, encoded.len())));
+        }
+        let cut = Value::Int(300).encode_length_delimited_to_vec();
+        assert_eq!(small(&cut[..cut.len() - 1]), None);
+        assert_eq!(small(&[4, 24, 2, 24, 4]), None, "the last of two counts");
+        assert_eq!(small(&[3, 50, 1, 0xff]), None, "no text");
     }
 }

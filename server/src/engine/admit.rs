@@ -123,7 +123,12 @@ impl Engine {
             let message = "a value may be nested 32 deep, and an int may have 64 KiB";
             return Err(Refusal::new(Code::ValueTooLarge, message));
         }
-        if let Some(member) = call.values().find_map(Value::twice) {
+        let twice = if call.method.merging {
+            Value::twice_within
+        } else {
+            Value::twice
+        };
+        if let Some(member) = call.values().find_map(twice) {
             let message = format!("a dict or set has {} twice", member.repr());
             return Err(Refusal::new(Code::BadArguments, message));
         }

@@ -51,6 +51,9 @@ pub struct Method {
     pub waits: bool,
     /// It only takes away: it goes on where a full disk refuses what adds.
     pub shrinking: bool,
+    /// Its arguments that are dicts or sets are taken apart, and what one of them has twice counts as if the rest of it came
+    /// later.
+    pub merging: bool,
     /// It may take long and is run apart from the connections.
     pub slow: bool,
     /// A finished call can be undone if its caller has not consumed the reply.
@@ -114,6 +117,7 @@ impl Method {
             line: None,
             waits: false,
             shrinking: false,
+            merging: false,
             slow: false,
             undo: false,
             internal: false,
@@ -168,6 +172,13 @@ impl Method {
     #[must_use]
     pub const fn shrinking(mut self) -> Method {
         self.shrinking = true;
+        self
+    }
+
+    /// It takes its arguments apart.
+    #[must_use]
+    pub const fn merging(mut self) -> Method {
+        self.merging = true;
         self
     }
 

@@ -84,5 +84,16 @@ fn a_dict_or_set_that_has_a_member_twice_is_refused() {
         assert_eq!(refusal.code, Code::BadArguments);
         assert_eq!(refusal.message, "a dict or set has True twice");
     }
+    let twice = |n: i64| Value::Dict(vec![("k".into(), 1.into()), ("k".into(), n.into())]);
+    let nested = Call::new("update", [Value::Dict(vec![("a".into(), twice(2))])]);
+    let refusal = peer
+        .ask(&mut world, &dict, nested)
+        .expect_err("it is not taken apart");
+    assert_eq!(refusal.message, "a dict or set has \"k\" twice");
     assert!(world.engine.registry.named("d").is_none());
+    // What is taken apart may.
+    let update = Call::new("update", [twice(3)]);
+    assert_eq!(peer.ask(&mut world, &dict, update), Ok(Value::Null));
+    let get = Call::new("get", ["k".into()]);
+    assert_eq!(peer.ask(&mut world, &dict, get), Ok(3.into()));
 }

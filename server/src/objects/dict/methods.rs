@@ -73,8 +73,8 @@ pub static KIND: Kind = Kind {
             "Sets the value of a key and returns the old one, or None.",
             &[KEY, VALUE],
         ),
-        Method::write("update", "Sets many keys at once.", &[PAIRS]),
-        Method::write("set_many", "Sets many keys at once.", &[PAIRS]),
+        Method::write("update", "Sets many keys at once.", &[PAIRS]).merging(),
+        Method::write("set_many", "Sets many keys at once.", &[PAIRS]).merging(),
         Method::read(
             "get_many",
             "Returns a dict of those of the keys that are there.",
@@ -109,7 +109,10 @@ const VALUE: Parameter = Parameter::required("value", "value: the new one");
 const DEFAULT: Parameter =
     Parameter::optional("default", "value to return if the key is missing");
 const KEYS: Parameter = Parameter::required("keys", "list of keys");
-const PAIRS: Parameter = Parameter::required("pairs", "dict, or list of pairs of key and value");
+const PAIRS: Parameter = Parameter::required(
+    "pairs",
+    "dict, or list of pairs of key and value; of a key given twice the last value counts",
+);
 const PATH: Parameter = Parameter::optional(
     "path",
     "list of keys and indexes: a place inside the key's value, which is meant instead",
