@@ -118,6 +118,34 @@ def test_what_a_codec_raises_is_raised(server):
         client.dict("d")["x"] = 1j
 
 
+class Growing:
+    """Changes what holds it when it is pickled, as another thread might."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def __reduce__(self):
+        self.change()
+        return int, ()
+
+
+def test_containers_may_change_while_they_are_read(coded):
+    d = coded.dict("d")
+    pairs = {"a": 1}
+    pairs["b"] = Growing(lambda: pairs.update({number: 0 for number in range(100)}))
+    pairs["c"] = 2
+    d["pairs"] = pairs
+    assert d.get("pairs") == {"a": 1, "b": 0, "c": 2}
+    members = set()
+    members.update([Growing(lambda: members.update(range(100))), "a"])
+    d["members"] = members
+    assert d.get("members") == {"a", 0}
+    items = ["a"]
+    items += [Growing(items.clear), "b"]
+    d["items"] = items
+    assert d.get("items") == ["a", 0]
+
+
 @pytest.mark.parametrize("size", [0, 1, (16 << 10) - 1, 16 << 10, 300_000])
 def test_bytes_of_every_size_come_back(coded, size):
     d = coded.dict("d", durability="memory")

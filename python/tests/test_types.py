@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import commonhold
+from commonhold import aio
 
 TYPED = sorted((Path(__file__).parent / "typed").glob("*.py"))
 
@@ -83,5 +84,6 @@ def test_a_typed_file_is_understood(tmp_path, file):
 
 def test_classes_take_types_at_run_time():
     for made in (commonhold.Dict[str, int], commonhold.List[int], commonhold.Set[int], commonhold.Queue[int],
-                 commonhold.Value[int], commonhold.Array[int], commonhold.Job[int]):
+                 commonhold.Value[int], commonhold.Array[int], commonhold.Job[int], aio.Dict[str, int], aio.List[int],
+                 aio.Set[int], aio.Queue[int], aio.Value[int], aio.Array[int], aio.Job[int]):
         assert made.__args__

@@ -1,5 +1,7 @@
 """Queues, and what is taken of them."""
 
+import types
+
 from commonhold.aio.object import Entered, Fenceable
 from commonhold.errors import Broken, Error
 from commonhold.jobs import ShutDown
@@ -10,6 +12,7 @@ class Job:
     """An item that was taken. Leaving the `async with` block cleanly acknowledges it; by an exception, it goes back."""
 
     __slots__ = ("_queue", "deliveries", "receipt", "value")
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     def __init__(self, owner, taken):
         self._queue = owner
@@ -59,6 +62,7 @@ class Queue(Fenceable):
     """
 
     __slots__ = ()
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     async def put(self, item, block=True, timeout=None):
         """Adds an item; waits for room. `queue.Full` if there was none in time."""

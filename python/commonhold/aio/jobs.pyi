@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from commonhold.aio.object import Entered, Fenceable
@@ -7,6 +7,7 @@ from commonhold.aio.object import Entered, Fenceable
 _T = TypeVar("_T")
 
 class Job(Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     value: _T
     deliveries: int
     receipt: Any
@@ -20,6 +21,7 @@ class Job(Generic[_T]):
     ) -> None: ...
 
 class Queue(Fenceable, Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     async def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...
     async def put_nowait(self, item: _T) -> None: ...
     async def put_many(self, items: Iterable[_T], block: bool = True, timeout: float | None = None) -> None: ...

@@ -1,6 +1,7 @@
 """Dicts, places inside their values, and namespaces."""
 
 import copy
+import types
 from collections.abc import Mapping
 
 from commonhold.aio.object import Fenceable, Object
@@ -21,6 +22,7 @@ class Dict(Fenceable):
     """
 
     __slots__ = ()
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     async def __getitem__(self, key):
         """The value of a key; KeyError if it is missing."""

@@ -1,4 +1,5 @@
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping
+from types import GenericAlias
 from typing import Any, Generic, TypeVar, overload
 
 from commonhold.aio.object import Fenceable, Object
@@ -8,6 +9,7 @@ _V = TypeVar("_V")
 _T = TypeVar("_T")
 
 class Dict(Fenceable, Generic[_K, _V]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     async def __getitem__(self, key: _K) -> _V: ...
     @overload
     async def get(self, key: _K, default: None = None) -> _V | None: ...

@@ -2,6 +2,7 @@
 
 import array
 import operator
+import types
 
 from commonhold.aio.object import Fenceable
 from commonhold.errors import Missing, OutOfBounds
@@ -15,6 +16,7 @@ class _Sequence(Fenceable):
     """What is reached by index or slice: `await l[0]`, `await l.set(slice(0, 2), [1, 2])`."""
 
     __slots__ = ()
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     # What messages call it.
     _word = ""

@@ -1,5 +1,6 @@
 import array
 from collections.abc import AsyncGenerator, Iterable
+from types import GenericAlias
 from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
 from commonhold.aio.object import Fenceable
@@ -8,6 +9,7 @@ _T = TypeVar("_T")
 _Slice = TypeVar("_Slice")
 
 class _Sequence(Fenceable, Generic[_T, _Slice]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     @overload
     async def __getitem__(self, index: SupportsIndex) -> _T: ...
     @overload

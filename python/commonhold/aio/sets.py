@@ -1,5 +1,7 @@
 """Sets."""
 
+import types
+
 from commonhold.aio.object import Fenceable
 from commonhold.errors import Missing
 
@@ -20,6 +22,7 @@ class Set(Fenceable):
     """A set that processes share. `async for` fetches pages and goes on while others write."""
 
     __slots__ = ()
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     async def contains(self, member):
         """Tells whether a member is there."""

@@ -1,4 +1,5 @@
 from collections.abc import AsyncGenerator, Iterable
+from types import GenericAlias
 from typing import Any, Generic, TypeVar
 
 from commonhold.aio.object import Fenceable
@@ -6,6 +7,7 @@ from commonhold.aio.object import Fenceable
 _T = TypeVar("_T")
 
 class Set(Fenceable, Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     async def contains(self, member: object) -> bool: ...
     async def len(self) -> int: ...
     async def add(self, member: _T) -> bool: ...

@@ -1,5 +1,7 @@
 """Counters, and values of any type."""
 
+import types
+
 from commonhold.aio.object import Fenceable
 
 
@@ -7,6 +9,7 @@ class _One(Fenceable):
     """One thing that is got and set."""
 
     __slots__ = ()
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     async def get(self):
         """The value."""

@@ -1,10 +1,12 @@
-from typing import Generic, TypeVar
+from types import GenericAlias
+from typing import Any, Generic, TypeVar
 
 from commonhold.aio.object import Fenceable
 
 _T = TypeVar("_T")
 
 class _One(Fenceable, Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     async def get(self) -> _T: ...
     async def set(self, value: _T) -> None: ...
     async def swap(self, value: _T) -> _T: ...
