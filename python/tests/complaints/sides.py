@@ -106,13 +106,18 @@ def killed(act, *arguments):
 def when_blocked(act):
     """Does something in a thread beside as soon as the main thread waits for a manager's reply."""
     main = threading.main_thread().ident
+    looks = []
 
     def blocked():
         frame = sys._current_frames()[main]
         # CPython's connection has sent the call and reads; our queue is being asked.
         while frame is not None and frame.f_code.co_name not in ("_recv", "_do"):
             frame = frame.f_back
-        return frame is not None
+        asleep = pathlib.Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+        looks.append(frame if asleep else None)
+        # Once it may be on its way to the system call that waits, which a signal does not end before it has begun; or wait for
+        # the interpreter, which it has between looks.
+        return len(looks) >= 5 and looks[-1] is not None and all(look is looks[-1] for look in looks[-5:])
 
     def run():
         assert until(blocked, 30)
