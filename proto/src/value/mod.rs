@@ -30,6 +30,8 @@ use num_bigint::BigInt;
 
 /// The deepest nesting of a value: a scalar is 1, a list of scalars 2.
 pub const DEPTH_MAX: usize = 32;
+/// How many levels more a row or a reply may have.
+const LEVELS_AROUND: usize = 4;
 /// The largest integer, in bytes of its two's complement.
 pub const INT_BYTES_MAX: usize = 64 << 10;
 
@@ -139,6 +141,12 @@ impl Value {
     /// Is this nested deeper than [`DEPTH_MAX`], or does it hold an integer above [`INT_BYTES_MAX`]?
     pub fn is_too_large(&self) -> bool {
         self.exceeds(DEPTH_MAX)
+    }
+
+    /// Could what decodes messages fail to read this, although it may have come in a call? What kinds put around the values of
+    /// calls, in rows and in replies, is left room for.
+    pub fn is_unreadable(&self) -> bool {
+        self.exceeds(DEPTH_MAX + LEVELS_AROUND)
     }
 
     fn exceeds(&self, depth: usize) -> bool {

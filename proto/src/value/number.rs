@@ -56,10 +56,11 @@ pub fn add(a: &Value, b: &Value) -> Result<Value, NumberError> {
             (a, Value::Float(b)) => Ok(Value::Float(to_float(a)? + b)),
             (a, b) => {
                 let sum = to_big(a)? + to_big(b)?;
-                if sum.bits() > 8 * INT_BYTES_MAX as u64 {
+                let sum = Value::from_big_int(sum);
+                if sum.is_too_large() {
                     return Err(NumberError::IntTooLarge);
                 }
-                Ok(Value::from_big_int(sum))
+                Ok(sum)
             }
         },
     }
@@ -147,6 +148,22 @@ mod tests {
 
     fn power(of_two: usize) -> BigInt {
         BigInt::from(1) << of_two
+    }
+
+    #[test]
+    fn the_largest_int_is_read_as_it_was_written() {
+        let most = 8 * INT_BYTES_MAX - 1;
+        let largest = Value::from(power(most) - 1);
+        let below = add(&largest, &Value::Int(-1)).expect("it is smaller");
+        assert_eq!(add(&below, &Value::Int(1)), Ok(largest.clone()));
+        let read = prost::Message::decode(&*prost::Message::encode_to_vec(&largest));
+        assert_eq!(read, Ok(largest.clone()));
+        assert_eq!(add(&largest, &Value::Int(1)), Err(NumberError::IntTooLarge));
+        let smallest = Value::from(1 - power(most));
+        assert_eq!(
+            add(&smallest, &Value::Int(-1)),
+            Err(NumberError::IntTooLarge)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! than [`EDIT_BYTES_MAX`].
 
 use super::number::{self, NumberError};
-use super::{KeyBuffer, KeyError, Value};
+use super::{DEPTH_MAX, KeyBuffer, KeyError, Value};
 use crate::{Code, Refusal};
 use prost::Message as _;
 
@@ -57,6 +57,11 @@ pub enum PathError {
         EDIT_BYTES_MAX >> 10
     )]
     TooLarge,
+    /// It would be nested deeper than any value may be.
+    #[error(
+        "the value would be nested deeper than {DEPTH_MAX} levels: make what is in it an object of its own"
+    )]
+    TooDeep,
 }
 
 impl From<PathError> for Refusal {
@@ -67,7 +72,7 @@ impl From<PathError> for Refusal {
                 Code::WrongType
             }
             PathError::Empty => Code::BadArguments,
-            PathError::TooLarge => Code::ValueTooLarge,
+            PathError::TooLarge | PathError::TooDeep => Code::ValueTooLarge,
             PathError::Key(error) => return (*error).into(),
             PathError::Number(error) => return (*error).into(),
         };
@@ -181,6 +186,9 @@ fn edit<T, E: From<PathError>>(
     let result = change(place(&mut whole, path)?)?;
     if whole.encoded_len() > EDIT_BYTES_MAX {
         return Err(PathError::TooLarge.into());
+    }
+    if whole.is_too_large() {
+        return Err(PathError::TooDeep.into());
     }
     Ok((whole, result))
 }
@@ -304,6 +312,29 @@ mod tests {
             at(&[Value::List(vec![])]),
             "a list cannot be a key or a member: it can change",
         );
+    }
+
+    #[test]
+    fn no_edit_makes_a_value_that_no_call_could_bring() {
+        let mut whole = Value::Dict(vec![]);
+        let mut path: Vec<Value> = Vec::new();
+        let refused = loop {
+            path.push("next".into());
+            match set(&whole, &path, Value::Dict(vec![])) {
+                Ok(deeper) => whole = deeper,
+                Err(error) => break error,
+            }
+        };
+        // The innermost could hold nothing any more.
+        assert_eq!((refused, path.len()), (PathError::TooDeep, DEPTH_MAX - 1));
+        let read = Value::decode(&*whole.encode_to_vec()).expect("it is read as it was written");
+        assert_eq!(read, whole);
+        let inside = set(
+            &whole,
+            &path[..DEPTH_MAX - 2],
+            Value::List(vec![whole.clone()]),
+        );
+        assert_eq!(inside, Err(PathError::TooDeep));
     }
 
     #[test]

@@ -139,9 +139,19 @@ impl Engine {
         }
     }
 
-    /// May this be logged as one change? Asked before any of it is applied. The change carries the answer as well.
+    /// May this be one change, which every client can read, and be logged? Asked before any of it is applied. The change
+    /// carries the answer as well.
     pub(super) fn fit(&self, cell: &Cell, decision: Decision) -> Result<Decision, Refusal> {
-        if decision.rows.is_empty() || !cell.is_logged() {
+        if decision.rows.is_empty() {
+            return Ok(decision);
+        }
+        // Kinds see to that themselves, in words that say where. A log that cannot be read would be the end of all of it.
+        if values(&decision).any(Value::is_unreadable) {
+            let message =
+                "what this writes would be nested too deeply, or hold an int above 64 KiB";
+            return Err(Refusal::new(Code::ValueTooLarge, message));
+        }
+        if !cell.is_logged() {
             return Ok(decision);
         }
         // In memory nearly everything is larger than in its stored form, and nothing is smaller than half of it.
@@ -227,6 +237,19 @@ impl Engine {
         self.settle_calls(&connection.lane, first, last);
         taken
     }
+}
+
+/// What a decision writes and answers.
+fn values(decision: &Decision) -> impl Iterator<Item = &Value> {
+    let rows = decision.rows.iter().filter_map(|row| match row {
+        Row::Put { value, .. } => Some(value),
+        Row::Delete { .. } | Row::DeletePrefix { .. } => None,
+    });
+    let answer = match &decision.next {
+        Next::Reply(value) | Next::Undoable { value, .. } => Some(value),
+        Next::Refuse(_) | Next::Wait { .. } => None,
+    };
+    rows.chain(answer)
 }
 
 /// At most how many bytes the change of a decision takes in its stored form, if its values take `of`.
