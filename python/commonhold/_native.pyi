@@ -3,7 +3,7 @@ from typing import Any, Literal, Self, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["AsyncClient", "AsyncObject", "Call", "Client", "Driver", "Grant", "Object", "Opened", "Server", "command"]
+__all__ = ["AsyncClient", "AsyncObject", "Call", "Client", "Driver", "Grant", "Object", "Opened", "Raw", "Server", "command"]
 
 @disjoint_base
 class Client:
@@ -49,6 +49,9 @@ class Object:
     @property
     def client(self) -> Any: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Raw: ...
 
 @final
 class Grant:

@@ -28,7 +28,6 @@ def _apply(call, key, operations):
         operations,
         lambda: call("get", key),
         lambda expected, value: call("compare_and_set", key, expected, value),
-        lambda value: call("set", key, value),
     )
 
 

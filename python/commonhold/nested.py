@@ -13,8 +13,6 @@ from commonhold.errors import Conflict, Missing
 
 # How often a change is tried again when others change the value between reading and writing.
 _TRIES = 1000
-# After so many refusals of what is there all the while it equals nothing, not even itself: NaN, or what a codec made.
-_TRIES_OF_THE_SAME = 3
 
 
 def snapshot(owner, key, path, value, outer=None):
@@ -27,7 +25,7 @@ def snapshot(owner, key, path, value, outer=None):
     else:
         return value
     shared._place = Place(owner, key, path)
-    shared._places = tracked.Places()
+    shared._places = owner._places.inside(key, path)
     shared._outer = outer
     if outer is None:
         owner._places.snapshots[id(shared)] = shared
@@ -120,24 +118,18 @@ class Place:
     def _change(self, act):
         """As `change`; also returns the value as it is stored now."""
         owner, key = self._owner, self._key
-        owner._places.written(key)
-        before, same = None, 0
+        owner._places.written_at(key, self._path)
         for _ in range(_TRIES):
             try:
-                whole = owner._call("get", key)
+                # What is there is told by what came, not by what a codec would make of what it made of that.
+                whole, changed = owner._read("get", key)
             except Missing:
                 raise KeyError(key) from None
-            changed = plain(whole)
             value = changed
             for step in self._path:
                 value = value[step]
             result = act(value)
             if owner._call("compare_and_set", key, whole, changed):
-                return result, value
-            same = same + 1 if before is not None and repr(whole) == before else 0
-            before = repr(whole)
-            if same == _TRIES_OF_THE_SAME:
-                owner._call("set", key, changed)
                 return result, value
         raise Conflict(f"others changed the value of {key!r} each of {_TRIES} times")
 
@@ -161,7 +153,7 @@ class Place:
         return self._owner._call(method, self._key, *arguments, path=list(self._path))
 
     def _make(self, method, *arguments):
-        self._owner._places.written(self._key)
+        self._owner._places.written_at(self._key, self._path)
         if not self._path and method != "increment":
             replaced(self._owner._places, self._key)
         try:
@@ -237,7 +229,6 @@ class _Snapshot:
         if is_of(value, place._owner, place._key, place._path):
             return
         operations = self._places.operations(key, value)
-        self._places.written(key)
         value = plain(value)
         step = tracked.by(operations) if operations else None
         if step is not None:
@@ -254,29 +245,24 @@ class _Snapshot:
             self._rearrange(lambda items: items.__delitem__(key))
             return
         self._there().at(key).delete()
-        self._places.written(key)
         self._forget(key)
         self._kind.pop(self, key, None)
 
     def _rearrange(self, act):
         """Changes the shared value as a whole; the snapshot is what is stored then."""
         result, value = self._there()._change(act)
-        self._places.written_all()
         self._forget_all()
         self._become(value)
         return result
 
-    def copy(self):
-        """A plain one, as the snapshot is now."""
-        return self._kind(self)
-
-    __copy__ = copy
+    def __copy__(self):
+        return self.copy()
 
     def __deepcopy__(self, _memo):
         return plain(self)
 
     def __reduce_ex__(self, _protocol):
-        return self._kind, (self._kind(self),)
+        return self._kind, (self.copy(),)
 
 
 def _forget(inner):
@@ -289,6 +275,20 @@ class SharedDict(_Snapshot, dict):
     """A dict that was read from a shared one, and writes through."""
 
     _kind = dict
+
+    def __iter__(self):
+        # What copies a dict that has this does so by its keys and items: what is inside writes through in the copy too.
+        return dict.__iter__(self)
+
+    def copy(self):
+        """A plain one, as the snapshot is now."""
+        return dict(self.items())
+
+    def __or__(self, other):
+        return self.copy() | other
+
+    def __ror__(self, other):
+        return other | self.copy()
 
     def get(self, key, default=None):
         return self[key] if key in self else default
@@ -329,6 +329,23 @@ class SharedList(_Snapshot, list):
     """A list that was read from a shared dict, and writes through."""
 
     _kind = list
+
+    def copy(self):
+        """A plain one, as the snapshot is now."""
+        return list(self)
+
+    def __add__(self, other):
+        return self.copy() + other
+
+    def __mul__(self, times):
+        return self.copy() * times
+
+    __rmul__ = __mul__
+
+    def __reversed__(self):
+        for index in reversed(range(len(self))):
+            if index < len(self):
+                yield self._inner(index, list.__getitem__(self, index))
 
     def __iter__(self):
         index = 0

@@ -84,7 +84,6 @@ class _Sequence(Object):
                     operations,
                     lambda: call("get", index),
                     lambda expected, value: call("compare_and_set", index, expected, value),
-                    lambda value: call("set", index, value),
                 )
             else:
                 call("set", index, value)

@@ -56,10 +56,12 @@ def _context():
 class _Place:
     """What one reader knows of one place. It lives as long as a number that was read there."""
 
-    __slots__ = ("__weakref__", "reader", "writes")
+    __slots__ = ("__weakref__", "_table", "reader", "writes")
 
-    def __init__(self, reader):
+    def __init__(self, reader, table):
         self.reader = reader
+        # It finds the place, as long as a number was read there that is still around.
+        self._table = table
         # How often the reader wrote there itself.
         self.writes = 0
 
@@ -86,54 +88,104 @@ class Places:
         #: The snapshots that were read of values, by their identity: see `nested`.
         self.snapshots = weakref.WeakValueDictionary()
 
+        # Tables of the places inside of values, by the key of the value.
+        self._inside = weakref.WeakValueDictionary()
+
     def track(self, key, value):
         """The number as one that remembers; anything else as it is. `key` is hashable."""
-        kind = type(value)
-        if kind is int:
-            subclass = TrackedInt
-        elif kind is float:
-            subclass = TrackedFloat
-        else:
-            return value
-        at = (_context(), key)
-        place = self._places.get(at)
-        if place is None:
-            place = self._places[at] = _Place(at[0])
-        number = subclass(value)
-        number._read = _Read(at, place)
-        number._done = ()
-        return number
+        return _track(self._places, key, value)
 
     def operations(self, key, value):
         """What to do instead of storing the value, as pairs of operator and operand; None to store it."""
-        kind = type(value)
-        if kind is not TrackedInt and kind is not TrackedFloat:
-            return None
-        read, done = value._read, value._done
-        if not done or read.writes != read.place.writes:
-            return None
-        at = (_context(), key)
-        # The very place: another object's has another `_Place`.
-        if read.at != at or self._places.get(at) is not read.place:
-            return None
-        return done
+        return _operations(self._places, key, value)
+
+    def inside(self, key, path):
+        """The places inside of the value at the path of a key, by their steps from there."""
+        table = self._inside.get(key)
+        if table is None:
+            table = self._inside.setdefault(key, weakref.WeakValueDictionary())
+        return _Inside(table, path)
 
     def written(self, key):
         """The reader wrote there: what it read before is stored plainly."""
+        self.written_at(key, ())
+
+    def written_at(self, key, path):
+        """The reader wrote at a path of the value: what it read there, around it and inside of it is stored plainly."""
         place = self._places.get((_context(), key)) if self._places else None
         if place is not None:
             place.writes += 1
-
-    def written_all(self):
-        """The reader wrote anywhere, perhaps everywhere."""
-        if not self._places:
+        table = self._inside.get(key) if self._inside else None
+        if not table:
             return
         context = _context()
         # A list at one time: other threads read meanwhile.
-        for reference in self._places.valuerefs():
-            place = reference()
-            if place is not None and place.reader == context:
+        for (reader, read), place in list(table.items()):
+            shorter = min(len(read), len(path))
+            if reader == context and read[:shorter] == path[:shorter]:
                 place.writes += 1
+
+    def written_all(self):
+        """The reader wrote anywhere, perhaps everywhere."""
+        if not self._places and not self._inside:
+            return
+        context = _context()
+        for table in (self._places, *self._inside.values()):
+            # A list at one time: other threads read meanwhile.
+            for reference in table.valuerefs():
+                place = reference()
+                if place is not None and place.reader == context:
+                    place.writes += 1
+
+
+class _Inside:
+    """The places inside of a value that was read."""
+
+    __slots__ = ("_path", "_table")
+
+    def __init__(self, table, path):
+        self._table = table
+        self._path = path
+
+    def track(self, step, value):
+        """As of `Places`."""
+        return _track(self._table, (*self._path, step), value)
+
+    def operations(self, step, value):
+        """As of `Places`."""
+        return _operations(self._table, (*self._path, step), value)
+
+
+def _track(table, key, value):
+    kind = type(value)
+    if kind is int:
+        subclass = TrackedInt
+    elif kind is float:
+        subclass = TrackedFloat
+    else:
+        return value
+    at = (_context(), key)
+    place = table.get(at)
+    if place is None:
+        place = table[at] = _Place(at[0], table)
+    number = subclass(value)
+    number._read = _Read(at, place)
+    number._done = ()
+    return number
+
+
+def _operations(table, key, value):
+    kind = type(value)
+    if kind is not TrackedInt and kind is not TrackedFloat:
+        return None
+    read, done = value._read, value._done
+    if not done or read.writes != read.place.writes:
+        return None
+    at = (_context(), key)
+    # The very place: another object's has another `_Place`.
+    if read.at != at or table.get(at) is not read.place:
+        return None
+    return done
 
 
 class Untracked:
@@ -142,6 +194,7 @@ class Untracked:
     def __init__(self, places):
         self.snapshots = places.snapshots
         self.written = places.written
+        self.written_at = places.written_at
         self.written_all = places.written_all
 
     follows = False
@@ -180,16 +233,12 @@ def deleted(url, name):
         places.written_all()
 
 
-def redo(operations, get, compare_and_set, put):
+def redo(operations, get, compare_and_set):
     """Does to the number that is stored what was done to one that was read, again as long as others change it meanwhile."""
     for _ in range(TRIES):
         value = get()
-        result = apply(value, operations)
-        if value != value:
-            # NaN equals nothing, so nothing tells whether it is still the same one.
-            return put(result)
-        if compare_and_set(value, result):
-            return None
+        if compare_and_set(value, apply(value, operations)):
+            return
     raise Conflict(f"others changed the value each of {TRIES} times")
 
 

@@ -100,7 +100,6 @@ class Value(_One):
                 operations,
                 lambda: call("get"),
                 lambda expected, value: call("compare_and_set", expected, value),
-                lambda value: call("set", value),
             )
         else:
             self._call("set", value)

@@ -31,4 +31,6 @@ mod _native {
     use crate::opened::Opened;
     #[pymodule_export]
     use crate::server::Server;
+    #[pymodule_export]
+    use crate::value::Raw;
 }

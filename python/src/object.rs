@@ -1,7 +1,7 @@
 //! `Object`: what every proxy of the package stands on.
 
 use crate::client::Client;
-use crate::value::{from_python, to_python};
+use crate::value::{Raw, from_python, to_python};
 use crate::{error, wait};
 use commonhold::blocking::AnyObject;
 use commonhold::{Call, Durability, Fence, Oid, Place, Reply, Revision, Value, Watch};
@@ -127,6 +127,21 @@ impl Object {
         let call = self.call_of(method, arguments, named)?;
         let reply = wait::without_interpreter(py, || self.shared.reply(call, None))?;
         self.result_of(py, reply)
+    }
+
+    /// As `_call`; returns what came, to be sent again, and the object that it is.
+    #[pyo3(signature = (method, /, *arguments, **named))]
+    fn _read<'py>(
+        &self,
+        method: &Bound<'py, PyString>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(Raw, Bound<'py, PyAny>)> {
+        let py = method.py();
+        let call = self.call_of(method, arguments, named)?;
+        let reply = wait::without_interpreter(py, || self.shared.reply(call, None))?;
+        let raw = Raw(reply.result.clone().unwrap_or_default());
+        Ok((raw, self.result_of(py, reply)?))
     }
 
     /// Calls a method that waits for so many seconds, None for ever; 0 is not at all.

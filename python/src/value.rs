@@ -69,6 +69,10 @@ pub(crate) fn to_python<'py>(
     })
 }
 
+/// A value as it came, to be sent again as it is.
+#[pyclass(frozen, module = "commonhold._native")]
+pub(crate) struct Raw(pub(crate) Value);
+
 /// Makes values for a client's calls.
 struct Reader<'a, 'py> {
     client: &'a dyn Host<'py>,
@@ -82,6 +86,9 @@ impl<'py> Reader<'_, 'py> {
         }
         if let Some(reference) = self.client.refer(it)? {
             return Ok(reference);
+        }
+        if let Ok(raw) = it.cast_exact::<Raw>() {
+            return Ok(raw.get().0.clone());
         }
         if self.is_for_codec(it)? {
             return match self.stands_for(it)? {

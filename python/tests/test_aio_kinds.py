@@ -70,6 +70,9 @@ def test_places_inside_of_values(run):
         await place.set({"n": 5})
         assert await place.get() == {"n": 5} and await place.contains() and not await place.at("m").contains()
         assert await d.at("a", "zz").get(4) == 4 and await d.at("zz").get(4) == 4
+        await d.set("nan", {"n": float("nan"), "l": []})
+        await d.at("nan", "l").append(1)
+        assert (await d["nan"])["l"] == [1] and await d.delete("nan")
         await d.at("a", "l").append(2)
         await d.at("a", "l").extend([3])
         await place.update({"m": 6}, o=7)

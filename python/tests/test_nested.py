@@ -5,6 +5,7 @@ import heapq
 import json
 import pickle
 import random
+import threading
 
 import pytest
 from children import Thread, fork, wait_for
@@ -355,3 +356,87 @@ def test_what_code_in_c_edited_is_stored(ch):
     heapq.heapify(l)
     d["l"] = l
     assert d.get("l") == [1, 3, 2]
+
+
+def test_what_another_wrote_meanwhile_is_never_undone(ch, server):
+    ch.dict("d")["k"] = {"log": [], "busy": False}
+    done = threading.Event()
+    undone = []
+
+    def toggle():
+        with server.connect() as other:
+            busy = other.dict("d").at("k", "busy")
+            while not done.is_set():
+                for truth in (True, False):
+                    busy.set(truth)
+                    undone.extend([truth] * (busy.get() is not truth))
+
+    toggling = threading.Thread(target=toggle)
+    toggling.start()
+    log = ch.dict("d")["k"]["log"]
+    for number in range(1000):
+        log.append(number)
+    done.set()
+    toggling.join()
+    assert ch.dict("d").get("k")["log"] == list(range(1000)) and not undone
+
+
+def test_an_in_place_operator_adds_only_to_what_was_not_set_since(ch):
+    d = ch.dict("d")
+    for write in (
+        lambda: d["m"].__setitem__("n", 100),
+        lambda: d.at("m", "n").set(100),
+        lambda: d.plain.at("m", "n").set(100),
+        lambda: d["m"].update(n=100),
+        lambda: d.set("m", {"n": 100}),
+    ):
+        d["m"] = {"n": 5}
+        read = d["m"]
+        number = read["n"]
+        number += 1
+        write()
+        d["m"]["n"] = number
+        assert d.get("m") == {"n": 6}
+    # Set elsewhere, or by others.
+    d["m"] = {"n": 5, "o": 0, "l": [1]}
+    number, first = d["m"]["n"], d["m"]["l"][0]
+    number += 1
+    first += 10
+    d["m"]["o"] = 100
+    ch.dict("d", durability=None).plain.at("m", "o").increment()
+    run = threading.Thread(target=lambda: (d["m"].update(n=50), d.at("m", "l", 0).set(60)))
+    run.start()
+    run.join()
+    d["m"]["n"], d["m"]["l"][0] = number, first
+    assert d.get("m") == {"n": 51, "o": 101, "l": [70]}
+
+
+def test_what_is_met_backwards_and_in_copies_writes_through(ch):
+    d = ch.dict("d")
+    d["l"] = [{"a": 1}, {"a": 1}]
+    for item in reversed(d["l"]):
+        item["a"] += 1
+    (d["l"] + [])[0]["a"] += 10
+    (d["l"] * 1)[1]["a"] += 20
+    assert d.get("l") == [{"a": 12}, {"a": 22}]
+    d["m"] = {"x": [1], "n": 1}
+    for copied in ({**d["m"]}, dict(d["m"]), d["m"].copy(), (lambda **named: named)(**d["m"]), d["m"] | {}, {} | d["m"]):
+        assert type(copied) is dict and copied["n"] == 1
+        copied["x"].append(2)
+    assert d.get("m") == {"x": [1, 2, 2, 2, 2, 2, 2], "n": 1}
+    assert list(reversed(d["m"])) == ["n", "x"] and copy.copy(d["m"]) == d.get("m")
+
+
+def test_nothing_nests_deeper_than_can_be_read(ch):
+    d = ch.dict("d")
+    d["chain"] = {}
+    inner, depth = d["chain"], 0
+    with pytest.raises(commonhold.TooLarge):
+        while True:
+            inner["next"] = {}
+            inner, depth = inner["next"], depth + 1
+    assert depth == 30 and len(str(d.get("chain"))) == len("{'next': }") * depth + 2
+    d["n"] = (1 << 524287) - 1
+    with pytest.raises(commonhold.TooLarge):
+        d.increment("n")
+    assert d.get("n") == (1 << 524287) - 1

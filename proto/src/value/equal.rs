@@ -6,6 +6,14 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 impl Value {
+    /// Python's `x is y or x == y`, as its containers compare: equal, or written in the same bytes. So a value that holds NaN is
+    /// the one that was read before.
+    pub fn is_or_equals(&self, other: &Value) -> bool {
+        let written = |value: &Value| prost::Message::encode_to_vec(value);
+        self.equals(other)
+            || (self.encoded_size() == other.encoded_size() && written(self) == written(other))
+    }
+
     /// Python's `==`: `1 == 1.0 == True`, a list is no tuple, sets are compared by members and dicts without their order.
     ///
     /// NaN equals nothing, itself included, wherever it stands. References are equal if they name one object, opaque
@@ -64,6 +72,15 @@ mod tests {
         let (a, b) = (a.into(), b.into());
         assert_eq!(a.equals(&b), equal, "{a:?} == {b:?}");
         assert_eq!(b.equals(&a), equal, "{b:?} == {a:?}");
+    }
+
+    #[test]
+    fn what_was_read_before_is_the_one() {
+        let nan = |n: i64| Value::List(vec![f64::NAN.into(), n.into()]);
+        assert!(nan(1).is_or_equals(&nan(1)));
+        assert!(!nan(1).is_or_equals(&nan(2)));
+        assert!(Value::Int(1).is_or_equals(&true.into()));
+        assert!(!Value::Float(f64::NAN).is_or_equals(&1.into()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub static KIND: Kind = Kind {
 };
 
 const VALUE: Parameter = Parameter::required("value", "number: the new one");
-const EXPECTED: Parameter = Parameter::required("expected", "what the number must equal");
+const EXPECTED: Parameter = Parameter::required("expected", "what the number must equal; NaN equals itself here");
 
 static ZERO: Value = Value::Int(0);
 
@@ -67,7 +67,7 @@ impl Object for Counter {
             }
             "compare_and_set" => {
                 let value = new(call)?;
-                if !old.equals(call.value("expected")?) {
+                if !old.is_or_equals(call.value("expected")?) {
                     return Ok(Decision::reply(false));
                 }
                 Ok(Decision::reply(true).with(Single::put(value)))

@@ -55,7 +55,7 @@ pub static KIND: Kind = Kind {
             "Sets an attribute if it equals the expected value; returns whether it did.",
             &[
                 NAME,
-                Parameter::optional("expected", "value; left out: the attribute must be missing"),
+                Parameter::optional("expected", "value, NaN equals itself here; left out: the attribute must be missing"),
                 VALUE,
             ],
         ),
@@ -167,7 +167,7 @@ impl Object for Namespace {
             "compare_and_set" => {
                 let row = Row::put(key, call.value("value")?.clone());
                 let is_expected = match (old, call.get("expected")) {
-                    (Some(old), Some(expected)) => old.equals(expected),
+                    (Some(old), Some(expected)) => old.is_or_equals(expected),
                     (old, expected) => old.is_none() && expected.is_none(),
                 };
                 let decision = Decision::reply(is_expected);

@@ -41,7 +41,7 @@ pub static KIND: Kind = Kind {
 };
 
 const VALUE: Parameter = Parameter::required("value", "value: the new one");
-const EXPECTED: Parameter = Parameter::required("expected", "what the value must equal");
+const EXPECTED: Parameter = Parameter::required("expected", "what the value must equal; NaN equals itself here");
 
 /// One value.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Object for Shared {
                 let value = Increment::of(call)?.of_number(old)?;
                 Ok(Decision::reply(value.clone()).with(self.row.keep(value)))
             }
-            "compare_and_set" if !old.equals(call.value("expected")?) => {
+            "compare_and_set" if !old.is_or_equals(call.value("expected")?) => {
                 Ok(Decision::reply(false))
             }
             "compare_and_set" => Ok(Decision::reply(true).with(new()?)),

@@ -69,7 +69,7 @@ pub static KIND: Kind = Kind {
             "Replaces the element at an index if it equals the expected value; returns whether it did.",
             &[
                 INDEX,
-                Parameter::required("expected", "what the element must equal"),
+                Parameter::required("expected", "what the element must equal; NaN equals itself here"),
                 VALUE,
             ],
         ),

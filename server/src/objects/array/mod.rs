@@ -103,7 +103,7 @@ impl Array {
     fn compare_and_set(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let place = self.place(call, NO_ASSIGNMENT_INDEX)?;
         let row = self.put(place, call.value("value")?)?;
-        if self.value(place).equals(call.value("expected")?) {
+        if self.value(place).is_or_equals(call.value("expected")?) {
             Ok(Decision::reply(true).with(row))
         } else {
             Ok(Decision::reply(false))

@@ -58,14 +58,14 @@ pub static KIND: Kind = Kind {
             "Sets the value of a key if it equals the expected one; returns whether it did.",
             &[
                 KEY,
-                Parameter::optional("expected", "value; left out: the key must be missing"),
+                Parameter::optional("expected", "value, NaN equals itself here; left out: the key must be missing"),
                 VALUE,
             ],
         ),
         Method::write(
             "compare_and_delete",
             "Deletes a key if its value equals the expected one; returns whether it did.",
-            &[KEY, Parameter::required("expected", "value")],
+            &[KEY, Parameter::required("expected", "value; NaN equals itself here")],
         )
         .shrinking(),
         Method::write(

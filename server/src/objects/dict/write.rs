@@ -107,7 +107,7 @@ impl Dict {
     ) -> Result<Decision, Refusal> {
         let (key, value) = (call.value("key")?, call.value("value")?.clone());
         let as_expected = match (self.find(key)?.1, call.get("expected")) {
-            (Some(entry), Some(expected)) => entry.held.value.equals(expected),
+            (Some(entry), Some(expected)) => entry.held.value.is_or_equals(expected),
             (None, None) => true,
             _ => false,
         };
@@ -120,7 +120,7 @@ impl Dict {
     pub(super) fn compare_and_delete(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let expected = call.value("expected")?;
         match self.find(call.value("key")?)?.1 {
-            Some(entry) if entry.held.value.equals(expected) => {
+            Some(entry) if entry.held.value.is_or_equals(expected) => {
                 Ok(Decision::reply(true).with(Row::delete(entry.row.clone())))
             }
             _ => Ok(Decision::reply(false)),

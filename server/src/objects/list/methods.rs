@@ -21,7 +21,7 @@ pub static KIND: Kind = Kind {
         Method::write(
             "compare_and_set",
             "Replaces the value at an index if it equals the expected one; returns whether it did.",
-            &[INDEX, Parameter::required("expected", "what the value must equal"), VALUE],
+            &[INDEX, Parameter::required("expected", "what the value must equal; NaN equals itself here"), VALUE],
         ),
         Method::read("get_slice", "Returns a list of the values of a slice.", &[START, STOP, STEP]),
         Method::write(

@@ -36,7 +36,7 @@ impl List {
 
     pub(super) fn compare_and_set(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let item = self.item(call, None, NO_ASSIGNMENT_INDEX)?;
-        if item.value.equals(call.value("expected")?) {
+        if item.value.is_or_equals(call.value("expected")?) {
             Ok(Decision::reply(true).with(put(item, call.value("value")?)))
         } else {
             Ok(Decision::reply(false))
