@@ -3,10 +3,9 @@
 import threading
 import time
 import weakref
-from contextlib import contextmanager
 
 from commonhold._native import Object
-from commonhold.errors import Error, LockTimeout
+from commonhold.errors import LockTimeout
 
 
 def wait_of(blocking, timeout):
@@ -119,6 +118,8 @@ class _Lockable(Object):
     """What can be held in a `with` block."""
 
     __slots__ = ("_blocks", "_options")
+    # What a block begins with.
+    _method = "acquire"
 
     def __init__(self, *_arguments, wait=None, lease=None, note=None, **_options):
         # How the `with` block acquires.
@@ -128,18 +129,30 @@ class _Lockable(Object):
     def __new__(cls, *arguments, wait=None, lease=None, note=None, **options):
         return super().__new__(cls, *arguments, **options)
 
-    def _acquire(self, method, wait, lease, note):
+    def _take(self, taken, method, wait, lease, note):
         named = {}
         if lease is not None:
             named["lease"] = lease
         if note is not None:
             named["note"] = note
-        granted = self._wait(wait, method, **named)
-        # Ctrl-C may come at any step; what nobody was told of is given back.
+        self._wait_into(taken, wait, method, **named)
+        grant = Grant(self, taken[0])
+        taken.append(grant)
+        return grant
+
+    def _undo(self, taken):
+        """A signal may raise at any step: what nobody was told of is given back."""
+        if taken:
+            grants = self._blocks.grants
+            grants[:] = [kept for kept in grants if all(kept is not mine for mine in taken[1:])]
+            self._call("release", taken[0]["token"])
+
+    def _acquire(self, method, wait, lease, note):
+        taken = []
         try:
-            return Grant(self, granted)
+            return self._take(taken, method, wait, lease, note)
         except BaseException:
-            self._call("release", granted["token"])
+            self._undo(taken)
             raise
 
     def _try(self, method, wait, lease, note):
@@ -149,25 +162,17 @@ class _Lockable(Object):
             return False
 
     def __enter__(self):
-        grant = self._acquire("acquire", *self._options)
+        taken = []
         try:
+            grant = self._take(taken, self._method, *self._options)
             self._blocks.grants.append(grant)
+            return grant
         except BaseException:
-            self._blocks.grants[:] = [kept for kept in self._blocks.grants if kept is not grant]
-            grant.release()
+            self._undo(taken)
             raise
-        return grant
 
-    def __exit__(self, kind, error, _traceback):
-        self._leave(self._blocks.grants.pop(), kind)
-
-    def _leave(self, grant, kind):
-        try:
-            grant.release()
-        except Error:
-            # What went wrong in the block matters more than that the lock was lost.
-            if kind is None:
-                raise
+    # Not in Python: no signal comes between the end of the block and the release.
+    __exit__ = Object._leave
 
     def fenced(self, grant):
         """The same object, whose calls are refused with `FencedOut` unless the grant of another lock holds."""
@@ -175,6 +180,20 @@ class _Lockable(Object):
         return type(self)(
             self.client, self.kind, self.name, like=self, fence=grant.fence, wait=wait, lease=lease, note=note
         )
+
+
+class _Reading(_Lockable):
+    """What reads, for a `with` block."""
+
+    __slots__ = ()
+    _method = "read"
+
+
+class _Writing(_Lockable):
+    """What writes, for a `with` block."""
+
+    __slots__ = ()
+    _method = "write"
 
 
 class Lock(_Lockable):
@@ -210,9 +229,16 @@ class Condition(Lock):
 
     def wait(self, timeout=None):
         """Gives the lock up, waits to be notified and takes it again; returns whether it was notified."""
-        granted = self._wait(until(timeout), "wait")
-        _holds.renewed(self, granted)
-        return granted["notified"]
+        taken = []
+        try:
+            self._wait_into(taken, until(timeout), "wait")
+            _holds.renewed(self, taken[0])
+            return taken[0]["notified"]
+        except BaseException:
+            # A signal may raise at any step, and the lock is held again.
+            if taken:
+                _holds.renewed(self, taken[0])
+            raise
 
     def wait_for(self, predicate, timeout=None):
         """Waits until the predicate is true, or the time is over; returns what it said last."""
@@ -246,21 +272,14 @@ class RWLock(_Lockable):
 
     def read(self, wait=None, *, lease=None, note=None):
         """Holds it with other readers for a `with` block; `LockTimeout` if it was not free in `wait` seconds."""
-        return self._block("read", wait, lease, note)
+        return self._side(_Reading, wait, lease, note)
 
     def write(self, wait=None, *, lease=None, note=None):
         """Holds it alone for a `with` block; `LockTimeout` if it was not free in `wait` seconds."""
-        return self._block("write", wait, lease, note)
+        return self._side(_Writing, wait, lease, note)
 
-    @contextmanager
-    def _block(self, method, wait, lease, note):
-        grant = self._acquire(method, wait, lease, note)
-        try:
-            yield grant
-        except BaseException as error:
-            self._leave(grant, type(error))
-            raise
-        self._leave(grant, None)
+    def _side(self, side, wait, lease, note):
+        return side(self.client, self.kind, self.name, like=self, wait=wait, lease=lease, note=note)
 
     def acquire_read(self, blocking=True, timeout=None, *, lease=None, note=None):
         """Takes it with other readers; returns a `Grant`, or False if the time was over before."""

@@ -3,7 +3,7 @@
 import threading
 
 from commonhold._native import Object
-from commonhold.errors import Broken, LockLost
+from commonhold.errors import Broken
 from commonhold.locks import until
 
 
@@ -16,7 +16,18 @@ class Semaphore(Object):
         """Takes permits, in the order in which callers came; returns whether it got them in time."""
         if not blocking and timeout is not None:
             raise ValueError("can't specify timeout for non-blocking acquire")
-        return self._wait(until(timeout) if blocking else 0, "acquire", n)
+        return self._take(until(timeout) if blocking else 0, n)
+
+    def _take(self, wait, n):
+        taken = []
+        try:
+            self._wait_into(taken, wait, "acquire", n)
+            return taken[0]
+        except BaseException:
+            # A signal may raise at any step: what nobody was told of is given back.
+            if taken and taken[0]:
+                self._call("release", n, own=True)
+            raise
 
     def release(self, n=1):
         """Gives permits back: the caller's own, else those of others."""
@@ -30,13 +41,8 @@ class Semaphore(Object):
         self.acquire()
         return True
 
-    def __exit__(self, kind, _error, _traceback):
-        try:
-            self._call("release", 1, own=True)
-        except LockLost:
-            # What went wrong in the block matters more.
-            if kind is None:
-                raise
+    # Not in Python: no signal comes between the end of the block and the release.
+    __exit__ = Object._give_back
 
 
 class BoundedSemaphore(Semaphore):

@@ -42,13 +42,22 @@ pub(crate) fn refused(py: Python<'_>, refusal: Refusal) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
+/// Is it an error of this class of `commonhold.errors`?
+pub(crate) fn is(py: Python<'_>, error: &PyErr, class: &str) -> PyResult<bool> {
+    Ok(error.is_instance(py, &errors(py)?.getattr(class)?))
+}
+
 fn make<'py>(
     py: Python<'py>,
     name: &str,
     arguments: impl PyCallArgs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    errors(py)?.getattr(name)?.call1(arguments)
+}
+
+fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let errors =
         ERRORS.get_or_try_init(py, || py.import("commonhold.errors").map(Bound::unbind))?;
-    errors.bind(py).getattr(name)?.call1(arguments)
+    Ok(errors.bind(py))
 }

@@ -8,7 +8,7 @@ use commonhold::{Call, Durability, Fence, Oid, Place, Reply, Revision, Value, Wa
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use std::time::Duration;
 
 /// A shared object of any kind. The classes of the package derive from it.
@@ -164,6 +164,64 @@ impl Object {
         Ok(result)
     }
 
+    /// As `_wait`, but puts the result into a list: what a signal's handler raises in the caller after this finds it there.
+    #[pyo3(signature = (taken, timeout, method, /, *arguments, **named))]
+    fn _wait_into<'py>(
+        &self,
+        taken: &Bound<'py, PyList>,
+        timeout: Option<f64>,
+        method: &Bound<'py, PyString>,
+        arguments: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<()> {
+        let timeout = timeout.map(seconds).transpose()?;
+        let py = method.py();
+        let call = self.call_of(method, arguments, named)?;
+        let mut heard = wait::without_interpreter(py, || self.shared.hear(call, timeout))?;
+        let result = self.result_of(py, heard.take())?;
+        py.check_signals()?;
+        taken.append(result)?;
+        heard.keep();
+        Ok(())
+    }
+
+    /// `__exit__` of a lock: releases the grant of the innermost block of this thread. What went wrong in the block matters
+    /// more than that the lock was lost.
+    fn _leave(
+        slf: &Bound<'_, Self>,
+        kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        // No Python code runs on the way to the call.
+        let blocks = slf.getattr(intern!(py, "_blocks"))?;
+        let grant = blocks
+            .getattr(intern!(py, "grants"))?
+            .call_method0(intern!(py, "pop"))?;
+        let hold = grant.getattr(intern!(py, "_hold"))?;
+        let token: Value = hold.getattr(intern!(py, "token"))?.extract::<u64>()?.into();
+        match slf.get().released(py, Call::new("release", [token])) {
+            Err(error) if !kind.is_none() && error::is(py, &error, "Error")? => Ok(()),
+            released => released,
+        }
+    }
+
+    /// `__exit__` of a semaphore: gives a permit of this thread's back.
+    fn _give_back(
+        slf: &Bound<'_, Self>,
+        kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let call = Call::new("release", [1.into()]).with("own", true);
+        match slf.get().released(py, call) {
+            Err(error) if !kind.is_none() && error::is(py, &error, "LockLost")? => Ok(()),
+            released => released,
+        }
+    }
+
     /// Watches over a grant that a lock just gave.
     fn _watch(&self, lock: u64, token: u64) -> Grant {
         Grant::new(self.shared.watch(Fence {
@@ -271,6 +329,11 @@ impl Object {
             call.named.push((name, from_python(&value, client)?));
         }
         Ok(call)
+    }
+
+    fn released(&self, py: Python<'_>, call: Call) -> PyResult<()> {
+        let reply = wait::without_interpreter(py, || self.shared.reply(call, None))?;
+        self.result_of(py, reply).map(drop)
     }
 
     fn result_of<'py>(&self, py: Python<'py>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {

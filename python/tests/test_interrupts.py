@@ -1,9 +1,14 @@
 """Ctrl-C ends a wait, and what is given afterwards goes to others.
 
 Once a call has returned, what it brought is the program's: Python may raise between that and the assignment, as it may
-anywhere, so nothing is examined there.
+anywhere, so nothing is examined there. What a `with` block takes is the block's from the first step to the last.
 """
 
+import contextlib
+import signal
+import threading
+
+import pytest
 from children import program, until
 
 TEXT = """
@@ -45,3 +50,62 @@ def test_an_interrupted_wait_takes_nothing(server, ch):
             assert lock.acquire(timeout=20), ch.who("l")
             lock.release()
             waiter.say("go on")
+
+
+class Tick(Exception):
+    """A signal came."""
+
+
+# Python ignores, but for a warning, what a handler raises in the callback of a weak reference.
+heard_by_nobody = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@heard_by_nobody
+@pytest.mark.parametrize("kind", ["lock", "rlock", "rwlock", "condition", "semaphore"])
+def test_a_signal_at_any_step_leaves_no_block_s_lock_behind(ch, kind):
+    def raise_tick(*_):
+        raise Tick
+
+    held = ch.semaphore("s", 1) if kind == "semaphore" else getattr(ch, kind)("l")
+    is_free = (lambda: held.value() == 1) if kind == "semaphore" else lambda: not held.locked()
+    before = signal.signal(signal.SIGALRM, raise_tick)
+    try:
+        for number in range(120):
+            with contextlib.suppress(Tick):
+                # Again, if nobody heard the first.
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 1e-5, 0.05)
+                while True:
+                    with held.write() if kind == "rwlock" else held:
+                        pass
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            # A release whose reply was not awaited is carried out all the same.
+            until(is_free)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@heard_by_nobody
+def test_a_signal_in_a_condition_s_wait_leaves_its_block_as_it_should(ch, server):
+    c = ch.condition("c")
+    before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(Tick))
+    try:
+        with server.connect() as other:
+            theirs = other.condition("c")
+            for number in range(60):
+                with contextlib.suppress(Tick), c:
+                    notifier = threading.Thread(target=lambda: notify(theirs))
+                    notifier.start()
+                    signal.setitimer(signal.ITIMER_REAL, 0.0005 + number * 1e-4, 0.05)
+                    c.wait()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                notifier.join()
+                until(lambda: not c.locked())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def notify(condition):
+    with condition:
+        condition.notify()

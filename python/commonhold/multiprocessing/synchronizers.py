@@ -12,12 +12,17 @@ KEPT = {"on_exit": "keep"}
 
 class _Held(Referent):
     def acquire(self, blocking=True, timeout=-1):
-        wait = locks.wait_of(blocking, timeout)
+        wait, taken = locks.wait_of(blocking, timeout), []
         try:
-            self._wait(wait, "acquire")
+            self._wait_into(taken, wait, "acquire")
+            return True
         except locks.LockTimeout:
             return False
-        return True
+        except BaseException:
+            # A signal may raise at any step: what nobody was told of is given back.
+            if taken:
+                self._call("release")
+            raise
 
     def release(self):
         self._call("release")
@@ -53,7 +58,7 @@ class Semaphore(Referent, waiting.Semaphore):
             if timeout is not None:
                 raise ValueError("can't specify timeout for non-blocking acquire")
             timeout = 0
-        return self._wait(None if timeout is None else max(timeout, 0), "acquire", 1)
+        return self._take(None if timeout is None else max(timeout, 0), 1)
 
 
 class Event(Referent, waiting.Event):
