@@ -9,7 +9,7 @@ import signal
 import threading
 
 import pytest
-from children import program, until
+from children import program, until, waiting
 
 TEXT = """
 ch = commonhold.connect()
@@ -103,6 +103,25 @@ def test_a_signal_in_a_condition_s_wait_leaves_its_block_as_it_should(ch, server
                 until(lambda: not c.locked())
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_handler_may_call_with_the_client_that_waits(ch):
+    q, d = ch.queue("q"), ch.dict("d")
+    before = signal.signal(signal.SIGALRM, lambda *_: q.put(d.setdefault("n", 1)))
+    try:
+        for _ in range(5):
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            assert q.get(timeout=20) == 1
+        # While another thread waits beside.
+        beside = threading.Thread(target=ch.event("e").wait)
+        beside.start()
+        until(lambda: waiting(ch, "e") == 1)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert q.get(timeout=20) == 1
+        ch.event("e").set()
+        beside.join()
+    finally:
         signal.signal(signal.SIGALRM, before)
 
 

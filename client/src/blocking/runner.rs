@@ -48,6 +48,20 @@ pub(super) enum Stopped {
     TimedOut,
 }
 
+/// What a wait came to.
+enum Step<T> {
+    /// What was waited for.
+    Done(T),
+    /// Something may have come, an interrupt among it, or the time may be over.
+    Look,
+    /// Nobody drives.
+    Again,
+}
+
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
+}
+
 impl Runner {
     pub(super) fn new(session: &Arc<Session>, interrupt: Option<Interrupt>) -> io::Result<Runner> {
         let reactor = Arc::new(Reactor::new()?);
@@ -67,6 +81,8 @@ impl Runner {
 
     /// Waits for something of the lane, driving it if nobody else does. `but` is the caller's own call: the work is handed
     /// to the caller of another one.
+    ///
+    /// The interrupt hook runs while this thread does not drive: it may make calls of its own.
     pub(super) fn wait<T>(
         &self,
         but: u64,
@@ -74,14 +90,23 @@ impl Runner {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> std::result::Result<T, Stopped> {
         loop {
-            if let Some(mut driver) = self.driver.try_lock() {
-                let waited = self.drive(&mut driver, until, &mut poll);
+            let step = if let Some(mut driver) = self.driver.try_lock() {
+                let step = self.drive(&mut driver, until, &mut poll);
                 drop(driver);
                 self.hand_over(but);
-                return waited;
+                step
+            } else {
+                self.sleep(until, &mut poll)
+            };
+            match step {
+                Step::Done(output) => return Ok(output),
+                Step::Look if self.interrupt.as_ref().is_some_and(|hook| hook()) => {
+                    return Err(Stopped::Interrupted);
+                }
+                Step::Look | Step::Again => {}
             }
-            if let Some(waited) = self.sleep(until, &mut poll) {
-                return waited;
+            if is_over(until) {
+                return Err(Stopped::TimedOut);
             }
         }
     }
@@ -91,7 +116,7 @@ impl Runner {
         driver: &mut Option<Driver>,
         until: Option<Instant>,
         poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> std::result::Result<T, Stopped> {
+    ) -> Step<T> {
         let cx = &mut Context::from_waker(self.reactor.waker());
         loop {
             if let Some(future) = driver {
@@ -101,7 +126,7 @@ impl Runner {
                 }
             }
             if let Poll::Ready(output) = poll(cx) {
-                return Ok(output);
+                return Step::Done(output);
             }
             let waited = self.reactor.wait(self.slice(until));
             // A wait that cannot be is a pause: the driver finds out by itself what is wrong with its socket.
@@ -109,35 +134,37 @@ impl Runner {
                 thread::sleep(Duration::from_millis(10));
                 Waited::Woken
             });
-            self.check(waited, until)?;
+            if matches!(waited, Waited::Signal | Waited::TimedOut) || is_over(until) {
+                return Step::Look;
+            }
         }
     }
 
-    /// Sleeps beside the one that drives. `None` when there may be something to do.
+    /// Sleeps beside the one that drives.
     fn sleep<T>(
         &self,
         until: Option<Instant>,
         poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Option<std::result::Result<T, Stopped>> {
+    ) -> Step<T> {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        let waited = with_thread_waker(|waker| {
+        let step = with_thread_waker(|waker| {
             // From here on the reply wakes this thread, and so does the end of the driver's work.
             if let Poll::Ready(output) = poll(&mut Context::from_waker(waker)) {
-                return Some(Ok(output));
+                return Step::Done(output);
             }
             // The driver may have looked for sleepers before this one was there.
             fence(Ordering::SeqCst);
             if !self.driver.is_locked() {
-                return None;
+                return Step::Again;
             }
             match self.slice(until) {
                 Some(slice) => thread::park_timeout(slice),
                 None => thread::park(),
             }
-            self.check(Waited::TimedOut, until).err().map(Err)
+            Step::Look
         });
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
-        waited
+        step
     }
 
     fn slice(&self, until: Option<Instant>) -> Option<Duration> {
@@ -146,18 +173,6 @@ impl Runner {
             (Some(_), Some(left)) => Some(left.min(SLICE)),
             (Some(_), None) => Some(SLICE),
             (None, left) => left,
-        }
-    }
-
-    fn check(&self, waited: Waited, until: Option<Instant>) -> std::result::Result<(), Stopped> {
-        if let (Waited::Signal | Waited::TimedOut, Some(interrupt)) = (waited, &self.interrupt)
-            && interrupt()
-        {
-            return Err(Stopped::Interrupted);
-        }
-        match until {
-            Some(until) if Instant::now() >= until => Err(Stopped::TimedOut),
-            _ => Ok(()),
         }
     }
 
@@ -187,8 +202,11 @@ impl Runner {
         if let Some(mut driver) = self.driver.try_lock() {
             let until = Instant::now() + WITHDRAW_FOR;
             let withdrawn = &mut |_: &mut Context<'_>| self.lane.poll_withdrawn(sequence);
-            // If the time is over, the next call reads on; another signal ends this like any wait.
-            let _ = self.drive(&mut driver, Some(until), withdrawn);
+            // If the time is over, the next call reads on. Handlers of more signals run after this.
+            while !is_over(Some(until))
+                && matches!(self.drive(&mut driver, Some(until), withdrawn), Step::Look)
+            {
+            }
             drop(driver);
             self.hand_over(sequence);
         }
