@@ -1,6 +1,5 @@
 """Shared objects without a server process: one of the processes that open a folder serves the others."""
 
-import atexit
 import contextlib
 import os
 import socket
@@ -8,6 +7,9 @@ import stat
 
 from commonhold import _native, client
 from commonhold.codecs import codec_of
+
+# The folders that this process, or one that it was forked from, opened or began to, and where their servers' sockets are.
+_folders = {}
 
 
 class Embedded(client.Client):
@@ -18,7 +20,14 @@ class Embedded(client.Client):
     """
 
     def __new__(cls, path, *, name=None, codec=None):
+        path = os.path.realpath(os.fsdecode(path))
+        # It is part of an address, which is text.
+        path.encode()
+        _end_with_the_program()
+        # Before it is opened: a child that is forked meanwhile lets go of it.
+        _folders.setdefault(path, None)
         folder = _native.Opened(path)
+        _folders[path] = os.fspath(folder.socket)
         self = _native.Client.__new__(cls, name=name, codec=codec_of(codec), opened=folder)
         self._folder = folder
         return self
@@ -44,30 +53,51 @@ class Embedded(client.Client):
     def _where(self):
         return "folder:" + self.path, None, self._codec
 
-    def _forked(self):
-        super()._forked()
-        _let_go_of(self.path, os.fspath(self._folder.socket))
 
-
-def _let_go_of(folder, address):
-    """Closes what a forked child has of its parent's server: the folder would be locked, and its socket there, for longer."""
+def _forked():
+    """In a forked child: closes what it has of its parent's servers, whose locks and sockets would be there for longer."""
+    if not _folders:
+        return
+    folders, addresses = tuple(folder + "/" for folder in _folders), set(_folders.values()) - {None}
     for descriptor in map(int, os.listdir("/proc/self/fd")):
         # The one that lists them is closed by now.
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{descriptor}").startswith(folder + "/") or _is_at(descriptor, address):
+            if os.readlink(f"/proc/self/fd/{descriptor}").startswith(folders) or _address(descriptor) in addresses:
                 os.close(descriptor)
+    _end_in_order()
 
 
-def _is_at(descriptor, address):
-    """Is it a server's socket of this address?"""
+def _address(descriptor):
+    """Where a socket listens, or was accepted; None of any other file."""
     if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-        return False
+        return None
     with socket.socket(fileno=os.dup(descriptor)) as there:
-        return there.getsockname() == address
+        return there.getsockname()
 
 
-@atexit.register
+os.register_at_fork(after_in_child=_forked)
+
+
+def _end_with_the_program():
+    if _folders:
+        return
+    # Imported by those who need it: it takes a while.
+    from multiprocessing import util
+
+    # multiprocessing's children forget their parent's finalizers after a fork.
+    util.register_after_fork(_end, lambda _end: _end_in_order())
+    _end_in_order()
+
+
+def _end_in_order():
+    """Has this process end what it serves when it ends: after multiprocessing has joined its children, which may need it."""
+    from multiprocessing import util
+
+    util.Finalize(None, _end, exitpriority=-100)
+
+
 def _end():
-    for opened in list(client.opened):
-        if isinstance(opened, Embedded):
-            opened.close()
+    # Those that serve come last: the others say goodbye to them.
+    embedded = [opened for opened in list(client.opened) if isinstance(opened, Embedded)]
+    for opened in sorted(embedded, key=lambda opened: opened.serves):
+        opened.close()

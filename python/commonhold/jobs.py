@@ -105,6 +105,7 @@ class Queue(Object):
 
     def take(self, block=True, timeout=None, *, lease=None):
         """Borrows the next item: it comes back to its place if this client dies, or after `lease` seconds."""
+        self._keep()
         return Job(self, self._do(_wait_of(block, timeout), "take", lease))
 
     def peek(self, n=1):

@@ -63,6 +63,8 @@ def client_at(url, key_file, codec):
         if fits(client):
             return client
     if url.startswith("folder:"):
+        # Where the folder was moved away it is not made anew, with nothing in it.
+        os.stat(url.removeprefix("folder:"))
         made = _own[own] = embedded.Embedded(url.removeprefix("folder:"), name=clients.own_name(), codec=codec)
         return made
     # The file is one of the machine where it was pickled.

@@ -1,5 +1,6 @@
 //! `Client`.
 
+use crate::keeping::Keeping;
 use crate::object::seconds;
 use crate::opened::Opened;
 use crate::wait;
@@ -12,10 +13,13 @@ use std::path::PathBuf;
 ///
 /// Threads may share it. In a forked child it goes on with a session of its own.
 #[pyclass(frozen, subclass, weakref, module = "commonhold._native")]
+#[expect(clippy::struct_field_names, reason = "it is the client")]
 pub(crate) struct Client {
     /// Absent only while it is dropped.
     client: Option<blocking::Client>,
     codec: Option<Py<PyAny>>,
+    /// Of a folder: who keeps what is held over a change of server.
+    keeping: Option<Keeping>,
 }
 
 impl Client {
@@ -23,6 +27,13 @@ impl Client {
         self.client
             .as_ref()
             .expect("only drop takes it, and nobody holds what is dropped")
+    }
+
+    /// Something is about to be held.
+    pub(crate) fn keep(&self) {
+        if let Some(keeping) = &self.keeping {
+            keeping.begin(self.get());
+        }
     }
 
     /// What takes and gives objects that are no values.
@@ -67,6 +78,7 @@ impl Client {
                 .connect_for(seconds(first)?)
                 .reconnect_for(seconds(later)?);
         }
+        let keeping = opened.as_ref().map(|_| Keeping::default());
         if let Some(opened) = opened {
             options = opened.get().led_by(options);
         }
@@ -88,6 +100,7 @@ impl Client {
         Ok(Client {
             client: Some(client),
             codec,
+            keeping,
         })
     }
 
@@ -101,6 +114,9 @@ impl Client {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let client = self.get().clone();
         wait::without_interpreter(py, || {
+            if let Some(keeping) = &self.keeping {
+                keeping.end();
+            }
             client.close();
             Ok(())
         })
@@ -127,6 +143,6 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        wait::let_go(self.client.take());
+        wait::let_go((self.keeping.take(), self.client.take()));
     }
 }

@@ -8,6 +8,7 @@ mod codec;
 mod command;
 mod error;
 mod host;
+mod keeping;
 mod object;
 mod opened;
 mod server;

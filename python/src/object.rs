@@ -177,6 +177,7 @@ impl Object {
         let timeout = timeout.map(seconds).transpose()?;
         let py = method.py();
         let call = self.call_of(method, arguments, named)?;
+        self.client.get().keep();
         let mut heard = wait::without_interpreter(py, || self.shared.hear(call, timeout))?;
         let result = self.result_of(py, heard.take())?;
         py.check_signals()?;
@@ -220,6 +221,11 @@ impl Object {
             Err(error) if !kind.is_none() && error::is(py, &error, "LockLost")? => Ok(()),
             released => released,
         }
+    }
+
+    /// Something of it is about to be held, otherwise than by `_wait_into`.
+    fn _keep(&self) {
+        self.client.get().keep();
     }
 
     /// Watches over a grant that a lock just gave.

@@ -18,7 +18,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +34,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// are of that process, and a forked child cannot make them anew: it is a client, and leaves serving to others.
 static FIRST_TO_SERVE: AtomicU32 = AtomicU32::new(0);
 
+/// The process that tried last, and how many tries are under way. In a child that was forked meanwhile they stay so.
+static TRYING: AtomicU32 = AtomicU32::new(0);
+static TRIES: AtomicU32 = AtomicU32::new(0);
+
 /// A data folder that this process shares with others: served by one of them.
 #[pyclass(frozen, module = "commonhold._native")]
 pub(crate) struct Opened(Arc<Shared>);
@@ -43,6 +47,9 @@ struct Shared {
     folder: PathBuf,
     socket: PathBuf,
     standing: Mutex<Standing>,
+    /// The process that serves by this; 0 if none does.
+    served_by: AtomicU32,
+    closed: AtomicBool,
 }
 
 /// What this process does for the folder.
@@ -51,7 +58,6 @@ struct Standing {
     server: Option<Inner>,
     /// The process that this was written in: a forked child has a copy, and no threads that serve.
     process: u32,
-    closed: bool,
 }
 
 impl Opened {
@@ -93,8 +99,7 @@ impl Opened {
     /// Whether this process serves.
     #[getter]
     fn serves(&self) -> bool {
-        let standing = self.0.standing.lock();
-        standing.server.is_some() && standing.process == process::id()
+        self.0.served_by.load(Ordering::Acquire) == process::id()
     }
 
     /// Ends in order what this process serves, and never serves again.
@@ -115,8 +120,9 @@ impl Shared {
             standing: Mutex::new(Standing {
                 server: None,
                 process: process::id(),
-                closed: false,
             }),
+            served_by: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
         };
         if is_childs() && !shared.folder.join(KEY).exists() {
             let folder = shared.folder.display();
@@ -133,6 +139,9 @@ impl Shared {
                     "{folder} is served by a process that gives no key: was it opened otherwise?"
                 )));
             }
+            if wait::interrupted() {
+                return Err(Failed::Interrupted);
+            }
             thread::sleep(Duration::from_millis(5));
         }
         Ok(shared)
@@ -145,15 +154,19 @@ impl Shared {
             return Ok(false);
         };
         standing.leave_to_parent();
-        if standing.closed || is_childs() {
+        if self.closed.load(Ordering::Acquire) || is_childs() {
             return Ok(false);
         }
         match standing.server.as_ref().map(has_failed) {
             Some(false) => return Ok(false),
             // It has said why. The log is read again, by whoever is first.
-            Some(true) => standing.server = None,
+            Some(true) => {
+                self.served_by.store(0, Ordering::Release);
+                standing.server = None;
+            }
             None => {}
         }
+        let trying = Trying::begin();
         let started = match self.start() {
             // Whoever makes a folder of it locks it first: what was not there a moment ago may be by now.
             Err(Failed::Store(StoreError::Foreign { .. })) => self.start(),
@@ -162,9 +175,11 @@ impl Shared {
         if !matches!(started, Err(Failed::Store(StoreError::InUse { .. }))) {
             FIRST_TO_SERVE.store(process::id(), Ordering::Relaxed);
         }
+        drop(trying);
         match started {
             Ok(server) => {
                 standing.server = Some(server);
+                self.served_by.store(process::id(), Ordering::Release);
                 Ok(true)
             }
             Err(Failed::Store(StoreError::InUse { .. })) => Ok(false),
@@ -182,9 +197,13 @@ impl Shared {
     }
 
     fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        // What a process serves that this one was forked from is not this one's to end; a thread of it may have the lock.
+        if is_childs() {
+            return;
+        }
         let mut standing = self.standing.lock();
-        standing.leave_to_parent();
-        standing.closed = true;
+        self.served_by.store(0, Ordering::Release);
         if let Some(server) = standing.server.take() {
             server.shut_down();
         }
@@ -201,10 +220,30 @@ impl Standing {
     }
 }
 
-/// Did a process serve of which this one is a forked child?
+/// Did a process serve, or try to at the fork, of which this one is a forked child?
 fn is_childs() -> bool {
-    let first = FIRST_TO_SERVE.load(Ordering::Relaxed);
-    first != 0 && first != process::id()
+    let is_others = |process: &AtomicU32| {
+        let process = process.load(Ordering::Acquire);
+        process != 0 && process != process::id()
+    };
+    is_others(&FIRST_TO_SERVE) || (TRIES.load(Ordering::Acquire) != 0 && is_others(&TRYING))
+}
+
+/// An attempt to serve, for as long as it is kept.
+struct Trying;
+
+impl Trying {
+    fn begin() -> Trying {
+        TRYING.store(process::id(), Ordering::Release);
+        TRIES.fetch_add(1, Ordering::AcqRel);
+        Trying
+    }
+}
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        TRIES.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 fn has_failed(server: &Inner) -> bool {

@@ -118,6 +118,8 @@ pub(crate) enum Failed {
     Store(StoreError),
     Other(String),
     Folder(std::io::Error),
+    /// A signal's handler raised something.
+    Interrupted,
 }
 
 impl fmt::Display for Failed {
@@ -127,6 +129,7 @@ impl fmt::Display for Failed {
             Failed::Store(error) => error.fmt(f),
             Failed::Other(message) => f.write_str(message),
             Failed::Folder(error) => error.fmt(f),
+            Failed::Interrupted => f.write_str("it was interrupted"),
         }
     }
 }
@@ -145,6 +148,7 @@ impl Failed {
             }
             Failed::Start(error) => error::general(py, error.to_string()),
             Failed::Folder(error) => error.into(),
+            Failed::Interrupted => wait::take_raised(),
             Failed::Other(message) => error::general(py, message),
         }
     }

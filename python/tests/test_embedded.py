@@ -184,6 +184,118 @@ def test_a_forked_child_is_a_client_and_stands_in_nobodys_way(folder):
         assert out.startswith("4 False\n") and "a process that served before it was forked" in out
 
 
+HOLDING = """
+import sys, commonhold
+with commonhold.open(sys.argv[1]) as ch, ch.lock("l") as grant, ch.queue("q").take() as job:
+    print("holds", ch.serves, flush=True)
+    input()
+    print(grant.lost, ch.counter("c").increment(), ch.serves, flush=True)
+"""
+
+
+def test_who_holds_a_lock_and_makes_no_call_keeps_it_when_another_serves_on(folder):
+    first = commonhold.open(folder)
+    first.queue("q").put("item")
+    holder = Program(HOLDING, folder)
+    assert holder.line() == ["holds", "False"]
+    first.close()
+    with commonhold.open(folder) as ch:
+        # Longer than a server waits for those that it knew from before.
+        assert ch.lock("l").acquire(timeout=4) is False and ch.queue("q").qsize() == 0
+        holder.process.stdin.write("\n")
+        holder.process.stdin.flush()
+        assert holder.line()[:2] == ["False", "1"]
+        holder.end()
+        assert ch.lock("l").acquire(timeout=20) and ch.queue("q").qsize() == 0
+
+
+ENDING = """
+import multiprocessing, sys
+if sys.argv[2] == "after":
+    import multiprocessing.util
+import commonhold
+
+ch = commonhold.open(sys.argv[1])
+c = ch.counter("c")
+
+def count(told):
+    told.recv()
+    for _ in range(100):
+        c.increment()
+    print("counted", ch.serves, flush=True)
+
+hear, tell = multiprocessing.Pipe(False)
+multiprocessing.get_context("fork").Process(target=count, args=(hear,)).start()
+tell.send("go")
+"""
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_children_are_served_to_their_end(folder, order):
+    done = subprocess.run([sys.executable, "-c", ENDING, folder, order], capture_output=True, text=True, timeout=50)
+    assert done.stdout == "counted False\n", done.stderr
+    assert not (folder / "commonhold.sock").exists()
+
+
+OPENING = """
+import os, sys, threading, time, commonhold
+opener = threading.Thread(target=commonhold.open, args=(sys.argv[1],))
+opener.start()
+held = 0
+for _ in range(12):
+    child = os.fork()
+    if child == 0:
+        time.sleep(0.01)
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                held += os.readlink("/proc/self/fd/" + number).startswith(sys.argv[1] + "/")
+            except OSError:
+                pass
+        os._exit(min(held, 255))
+    held += os.waitpid(child, 0)[1]
+    time.sleep(0.003)
+opener.join()
+print(held)
+"""
+
+
+def test_a_child_that_is_forked_while_a_folder_is_opened_lets_go_of_it(folder):
+    done = subprocess.run([sys.executable, "-c", OPENING, folder], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0\n", done.stderr
+
+
+TAKING_OVER = """
+import faulthandler, os, sys, threading, time, commonhold
+ch = commonhold.open(sys.argv[1])
+print("opened", ch.serves, flush=True)
+input()
+caller = threading.Thread(target=ch.counter("c").increment)
+caller.start()
+for _ in range(8):
+    time.sleep(0.004)
+    child = os.fork()
+    if child == 0:
+        faulthandler.dump_traceback_later(20, exit=True)
+        serves = ch.serves
+        ch.close()
+        os._exit(serves)
+    assert os.waitpid(child, 0)[1] == 0
+caller.join()
+print(ch.serves, flush=True)
+"""
+
+
+def test_a_child_that_is_forked_during_a_take_over_does_not_hang(folder):
+    first = commonhold.open(folder)
+    # Python warns of a fork beside threads from 3.12 on.
+    command = [sys.executable, "-c", TAKING_OVER, folder]
+    taking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert taking.stdout.readline() == "opened False\n"
+    first.close()
+    out, _ = taking.communicate("\n", timeout=60)
+    assert out == "True\n"
+
+
 SPAWNING = """
 import multiprocessing, sys, commonhold
 
@@ -205,6 +317,9 @@ def test_proxies_go_to_other_processes(folder, tmp_path):
     done = subprocess.run([sys.executable, program, folder], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == (f"1 False {folder}\n2\n", "")
     with commonhold.open(folder) as ch:
+        moved = pickle.dumps(ch.counter("c")).replace(b"state.db", b"state.no")
+        with pytest.raises(FileNotFoundError):
+            pickle.loads(moved)
         assert pickle.loads(pickle.dumps(ch.counter("c"))).client is ch
         assert pickle.loads(pickle.dumps(ch)) is ch
 
@@ -213,6 +328,11 @@ def test_a_path_may_be_too_long_for_a_socket_or_relative(tmp_path, monkeypatch):
     long = tmp_path / ("x" * 120) / "state.db"
     with commonhold.open(long) as ch, commonhold.open(long) as other:
         assert (ch.counter("c").increment(), other.counter("c").increment()) == (1, 2)
+    with commonhold.open(os.fsencode(tmp_path / "bytes")) as ch:
+        assert ch.path == str(tmp_path / "bytes")
+    # The address of a server is text.
+    with pytest.raises(UnicodeEncodeError):
+        commonhold.open(os.fsencode(tmp_path) + b"/\xff")
     monkeypatch.chdir(tmp_path)
     with commonhold.open(pathlib.Path("state.db")) as ch:
         assert ch.path == str(tmp_path / "state.db")

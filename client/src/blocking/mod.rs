@@ -6,6 +6,7 @@
 mod driven;
 mod epoll;
 mod heard;
+mod keeper;
 mod net;
 mod reactor;
 mod runner;
@@ -24,6 +25,7 @@ use crate::session::Session;
 use crate::stats::Stats;
 use commonhold_proto::{Call, Owner, Reply, Target};
 pub use heard::Heard;
+pub use keeper::Keeper;
 use parking_lot::Mutex;
 use runner::{Runner, Stopped};
 use serde::Serialize;
@@ -122,6 +124,14 @@ impl Client {
     pub fn lane(&self) -> Result<Client> {
         let inner = self.inner();
         Client::join(Arc::clone(&inner.session), inner.interrupt.clone())
+    }
+
+    /// A connection that keeps this client's session while nobody calls. It is made by who runs it.
+    pub fn keeper(&self) -> Keeper {
+        let session = Arc::clone(&self.inner().session);
+        Keeper {
+            inner: Arc::new(Inner::new(session, None)),
+        }
     }
 
     fn join(session: Arc<Session>, interrupt: Option<Interrupt>) -> Result<Client> {

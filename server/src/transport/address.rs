@@ -63,7 +63,7 @@ impl Listener {
                 }
                 clear(path).map_err(failed)?;
                 let listener = UnixListener::bind(path).map_err(failed)?;
-                let file = SocketFile(path.clone());
+                let file = SocketFile::of(path).map_err(failed)?;
                 fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
                 listener.set_nonblocking(true).map_err(failed)?;
                 Ok(Listener::Unix(listener, file))
@@ -73,7 +73,7 @@ impl Listener {
 
     pub(super) fn address(&self) -> io::Result<Listening> {
         Ok(Listening(match self {
-            Listener::Unix(_, file) => Listen::Unix(file.0.clone()),
+            Listener::Unix(_, file) => Listen::Unix(file.path.clone()),
             Listener::Tcp(listener) => Listen::Tcp(listener.local_addr()?),
         }))
     }
@@ -117,13 +117,33 @@ impl Registered {
 }
 
 /// A socket file, removed when the server ends.
-pub(super) struct SocketFile(PathBuf);
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Its device and number: its folder may be another one by then, with the file of another server.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Gone already is as good; anything else leaves a file that the next start replaces.
-        let _ = fs::remove_file(&self.0);
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 /// Makes a folder that only its owner can enter, unless it is there.
@@ -195,6 +215,21 @@ mod tests {
         assert_eq!(mode(path.parent().expect("a folder")), 0o700);
         assert_eq!(mode(&path), 0o600);
         drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_of_another_server_is_left_alone() {
+        let temp = tempfile::tempdir().expect("a temp folder");
+        let (first, moved) = (temp.path().join("run"), temp.path().join("moved"));
+        let path = first.join("x.sock");
+        let bind = || Listener::bind(&Listen::Unix(path.clone()), false).expect("it is bound");
+        let one = bind();
+        fs::rename(&first, &moved).expect("it is renamed");
+        let other = bind();
+        drop(one);
+        assert!(path.exists());
+        drop(other);
         assert!(!path.exists());
     }
 
