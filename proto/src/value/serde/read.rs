@@ -31,7 +31,7 @@ impl<'de> Deserializer<'de> for Reader {
             Value::Int(number) => visitor.visit_i64(number),
             Value::BigInt(number) => visit_big_int(&number, visitor),
             Value::Float(number) => visitor.visit_f64(number),
-            Value::Text(text) => visitor.visit_str(&text),
+            Value::Text(text) => visitor.visit_string(text.into()),
             Value::Bytes(bytes) => visitor.visit_byte_buf(bytes.into()),
             Value::List(items)
             | Value::Tuple(items)
