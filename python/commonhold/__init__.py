@@ -29,6 +29,7 @@ from commonhold.errors import (
     OutOfBounds,
     Refused,
     TooLarge,
+    Unreadable,
     WrongKind,
     WrongType,
 )

@@ -20,6 +20,7 @@ from commonhold.errors import ObjectGone as ObjectGone
 from commonhold.errors import OutOfBounds as OutOfBounds
 from commonhold.errors import Refused as Refused
 from commonhold.errors import TooLarge as TooLarge
+from commonhold.errors import Unreadable as Unreadable
 from commonhold.errors import WrongKind as WrongKind
 from commonhold.errors import WrongType as WrongType
 from commonhold.jobs import Job as Job
@@ -82,6 +83,7 @@ __all__ = [
     "Set",
     "ShutDown",
     "TooLarge",
+    "Unreadable",
     "Value",
     "WrongKind",
     "WrongType",

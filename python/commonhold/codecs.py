@@ -55,7 +55,11 @@ _BY_NAME = {Pickle.name: Pickle}
 
 def codec_of(codec):
     """The codec of a name, or the object itself: see this module."""
-    if codec is None or not isinstance(codec, str):
+    if codec is None:
+        return None
+    if not isinstance(codec, str):
+        if not all(hasattr(codec, name) for name in ("name", "dumps", "loads")):
+            raise TypeError(f"a codec has a name, dumps and loads, and {codec!r} has not")
         return codec
     try:
         return _BY_NAME[codec]()

@@ -11,6 +11,14 @@ class Error(Exception):
     """Anything that this package raises, but for Python's own exceptions."""
 
 
+class Unreadable(Error):
+    """What came was made by a codec that this client was not given. `value` stands for it and can be stored again."""
+
+    def __init__(self, message, value=None):
+        super().__init__(message)
+        self.value = value
+
+
 class Refused(Error):
     """The server understood and said no. `code` is the reason's name, as in the protocol."""
 

@@ -1,4 +1,10 @@
+from typing import Any
+
 class Error(Exception): ...
+
+class Unreadable(Error):
+    value: Any
+    def __init__(self, message: str, value: Any = None) -> None: ...
 
 class Refused(Error):
     code: str

@@ -171,12 +171,19 @@ class Place:
 
 def plain(value):
     """The value without its memory, and without containers that it shares with others."""
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise ValueError("a value may be nested 32 deep, and this is deeper") from None
+
+
+def _plain(value):
     if isinstance(value, dict) and type(value) in (dict, SharedDict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in dict.items(value)}
     if isinstance(value, list) and type(value) in (list, SharedList):
-        return [plain(item) for item in list.__iter__(value)]
+        return [_plain(item) for item in list.__iter__(value)]
     if type(value) is tuple:
-        return tuple(plain(item) for item in value)
+        return tuple(_plain(item) for item in value)
     return tracked.plain(value)
 
 

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::value::shared_bytes;
 use commonhold::Value;
 use commonhold_proto::value::Opaque;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -21,7 +21,10 @@ pub(crate) fn dump<'py>(client: &dyn Host<'py>, it: &Bound<'py, PyAny>) -> PyRes
         return Err(error::general(py, "the client has no codec".to_owned()));
     };
     let dumped = codec.call_method1(intern!(py, "dumps"), (it,))?;
-    let (bytes, objects): (Bound<'_, PyBytes>, Bound<'_, PyList>) = dumped.extract()?;
+    let dumped = dumped.extract::<(Bound<'_, PyBytes>, Bound<'_, PyList>)>();
+    let (bytes, objects) = dumped.map_err(|_| {
+        PyTypeError::new_err("the codec's dumps must return bytes and a list of shared objects")
+    })?;
     let mut references = Vec::with_capacity(objects.len());
     for object in &objects {
         match client.refer(&object)? {
@@ -42,7 +45,7 @@ pub(crate) fn dump<'py>(client: &dyn Host<'py>, it: &Bound<'py, PyAny>) -> PyRes
 /// The object that was given to a codec once.
 ///
 /// # Errors
-/// `commonhold.Error` if the client was not given that very codec, and whatever the codec raises.
+/// `commonhold.Unreadable` if the client was not given that very codec, and whatever the codec raises.
 pub(crate) fn load<'py>(
     py: Python<'py>,
     client: &dyn Host<'py>,
@@ -64,5 +67,5 @@ pub(crate) fn load<'py>(
         opaque.codec
     );
     client.forget(&Value::Opaque(Box::new(opaque)));
-    Err(error::general(py, message))
+    Err(error::unreadable(py, message))
 }

@@ -32,6 +32,11 @@ pub(crate) fn general(py: Python<'_>, message: String) -> PyErr {
     make(py, "Error", (message,)).map_or_else(|error| error, PyErr::from_value)
 }
 
+/// What to raise for what a codec made that this client was not given.
+pub(crate) fn unreadable(py: Python<'_>, message: String) -> PyErr {
+    make(py, "Unreadable", (message,)).map_or_else(|error| error, PyErr::from_value)
+}
+
 /// What to raise for a refusal that a method gave.
 pub(crate) fn refused(py: Python<'_>, refusal: Refusal) -> PyErr {
     let made = if refusal.code == Code::NotFound {

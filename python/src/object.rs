@@ -1,7 +1,7 @@
 //! `Object`: what every proxy of the package stands on.
 
 use crate::client::Client;
-use crate::value::{Raw, from_python, to_python};
+use crate::value::{Raw, from_python, result};
 use crate::{error, wait};
 use commonhold::blocking::AnyObject;
 use commonhold::{Call, Durability, Fence, Oid, Place, Reply, Revision, Value, Watch};
@@ -344,7 +344,7 @@ impl Object {
 
     fn result_of<'py>(&self, py: Python<'py>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
         match reply.result {
-            Ok(value) => to_python(py, value, self.client.bind(py)),
+            Ok(value) => result(py, value, self.client.bind(py)),
             Err(refusal) => Err(error::refused(py, refusal)),
         }
     }

@@ -1,6 +1,7 @@
 //! Values from and to Python objects.
 
 use crate::codec;
+use crate::error;
 use crate::host::Host;
 use bytes::Bytes;
 use commonhold::Value;
@@ -35,8 +36,37 @@ pub(crate) fn from_python<'py>(it: &Bound<'py, PyAny>, client: &dyn Host<'py>) -
     }
 }
 
+/// The object of the value of a reply. What this client cannot read is not lost: the error has the value.
+pub(crate) fn result<'py>(
+    py: Python<'py>,
+    value: Value,
+    client: &dyn Host<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let spare = holds_opaque(&value).then(|| value.clone());
+    to_python(py, value, client).map_err(|error| match spare {
+        Some(value) if error::is(py, &error, "Unreadable").unwrap_or_default() => {
+            let named = error.value(py).setattr(intern!(py, "value"), Raw(value));
+            named.err().unwrap_or(error)
+        }
+        _ => error,
+    })
+}
+
+fn holds_opaque(value: &Value) -> bool {
+    match value {
+        Value::Opaque(_) => true,
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::Frozenset(items) => {
+            items.iter().any(holds_opaque)
+        }
+        Value::Dict(pairs) => pairs
+            .iter()
+            .any(|(key, value)| holds_opaque(key) || holds_opaque(value)),
+        _ => false,
+    }
+}
+
 /// The object of a value.
-pub(crate) fn to_python<'py>(
+fn to_python<'py>(
     py: Python<'py>,
     value: Value,
     client: &dyn Host<'py>,

@@ -108,14 +108,19 @@ def test_what_a_codec_raises_is_raised(server):
         def dumps(self, value):
             raise LookupError("no way")
 
+        def loads(self, data, objects):
+            raise LookupError("no way back")
+
     class Wrong(Fails):
         def dumps(self, value):
             return "text"
 
     with server.connect(codec=Fails()) as client, pytest.raises(LookupError, match="no way"):
         client.dict("d")["x"] = 1j
-    with server.connect(codec=Wrong()) as client, pytest.raises(TypeError):
+    with server.connect(codec=Wrong()) as client, pytest.raises(TypeError, match="must return bytes"):
         client.dict("d")["x"] = 1j
+    with pytest.raises(TypeError, match="has a name, dumps and loads"):
+        server.connect(codec=5)
 
 
 class Growing:
@@ -171,3 +176,15 @@ def test_arrays_of_numpy_come_back(coded):
     assert (d["x"] == value).all() and d["x"].dtype == value.dtype
     d["n"] = numpy.int64(3)
     assert d["n"] == 3
+
+
+def test_what_a_client_cannot_read_is_not_lost(coded, ch):
+    theirs, d = coded.dict("d"), ch.dict("d")
+    theirs["o"], theirs["l"] = 1j, [1, {"o": 1j}]
+    with pytest.raises(commonhold.Unreadable, match='the codec "pickle"') as popped:
+        d.pop("l")
+    d["again"] = popped.value.value
+    with pytest.raises(commonhold.Unreadable) as swapped:
+        d.swap("o", 0)
+    ch.list("l").append(swapped.value.value)
+    assert theirs.copy() == {"o": 0, "again": [1, {"o": 1j}]} and list(coded.list("l")) == [1j]

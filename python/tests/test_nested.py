@@ -436,6 +436,11 @@ def test_nothing_nests_deeper_than_can_be_read(ch):
             inner["next"] = {}
             inner, depth = inner["next"], depth + 1
     assert depth == 30 and len(str(d.get("chain"))) == len("{'next': }") * depth + 2
+    endless = []
+    endless.append(endless)
+    for store in (lambda: d["chain"].update(x=endless), lambda: d["chain"].__setitem__("x", endless)):
+        with pytest.raises(ValueError, match="32 deep"):
+            store()
     d["n"] = (1 << 524287) - 1
     with pytest.raises(commonhold.TooLarge):
         d.increment("n")

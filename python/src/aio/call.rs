@@ -3,7 +3,7 @@
 use super::client::AsyncClient;
 use super::object::AsyncObject;
 use crate::error;
-use crate::value::to_python;
+use crate::value::result;
 use commonhold::{Error, Reply, Result, Value};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -100,7 +100,7 @@ impl Call {
         };
         match outcome.map_err(|error| error::raised(py, error))? {
             Outcome::Reply(reply) => match reply.result {
-                Ok(value) => to_python(py, value, self.client.bind(py)),
+                Ok(value) => result(py, value, self.client.bind(py)),
                 Err(refusal) => Err(error::refused(py, refusal)),
             },
             Outcome::Opened(reference) => {
