@@ -26,7 +26,13 @@ class Embedded(client.Client):
         _end_with_the_program()
         # Before it is opened: a child that is forked meanwhile lets go of it.
         _folders.setdefault(path, None)
-        folder = _native.Opened(path)
+        try:
+            folder = _native.Opened(path)
+        except BaseException:
+            # It may be a folder of anything else, whose files are the program's.
+            if _folders.get(path) is None:
+                _folders.pop(path, None)
+            raise
         _folders[path] = os.fspath(folder.socket)
         self = _native.Client.__new__(cls, name=name, codec=codec_of(codec), opened=folder)
         self._folder = folder
