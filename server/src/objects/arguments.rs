@@ -51,8 +51,7 @@ pub struct Method {
     pub waits: bool,
     /// It only takes away: it goes on where a full disk refuses what adds.
     pub shrinking: bool,
-    /// Its arguments that are dicts or sets are taken apart, and what one of them has twice counts as if the rest of it came
-    /// later.
+    /// Its arguments that are dicts or sets are taken apart: of a key that one of them has twice the last value counts.
     pub merging: bool,
     /// It may take long and is run apart from the connections.
     pub slow: bool,
