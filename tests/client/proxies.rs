@@ -99,6 +99,9 @@ both!(a_list_is_a_list, ch, {
     assert_eq!(got!(list.copy()), [1, 2, 3]);
     got!(list.sort_reversed());
     assert_eq!(got!(list.get_slice(..2)), [3, 2]);
+    assert!(got!(list.reorder(&[2, 0, 1], &[3, 2, 1])) && !got!(list.reorder(&[1, 0], &[2, 1])));
+    assert_eq!(got!(list.copy()), [1, 3, 2]);
+    got!(list.sort_reversed());
     got!(list.reverse());
     assert_eq!(got!(list.get_slice(Slice::all().step(-2))), [3, 1]);
     got!(list.set_slice(1..2, &[7, 8]));

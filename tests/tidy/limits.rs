@@ -66,7 +66,13 @@ const LIMITS: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "server/src/objects/mod.rs",
-        &[("OPERATION_ROWS_MAX", "rows that one call reads or writes")],
+        &[
+            ("OPERATION_ROWS_MAX", "rows that one call reads or writes"),
+            (
+                "LOOKED_AT_MAX",
+                "elements of a list or an array that one call compares, or that an array is made with",
+            ),
+        ],
     ),
     (
         "server/src/objects/barrier/state.rs",

@@ -164,7 +164,7 @@ where
     /// Sorts, equal items in the order in which they are; it writes every item that moves.
     ///
     /// # Errors
-    /// Refused with `WrongType` if two items have no order.
+    /// Refused with `WrongType` if two items have no order. By another order: see [`reorder`](List::reorder).
     pub fn sort(&self) -> C::Answer<()> {
         self.object
             .ask(call("sort", []), None, false, caller::read_nothing)
@@ -174,6 +174,13 @@ where
     pub fn sort_reversed(&self) -> C::Answer<()> {
         let call = call("sort", [Ok(true.into())]);
         self.object.ask(call, None, false, caller::read_nothing)
+    }
+
+    /// Puts the items at the front into another order if they equal the expected ones: `order` says which of those comes
+    /// first, second and so on. Tells whether they did. What is behind them stays.
+    pub fn reorder(&self, order: &[usize], expected: &[T]) -> C::Answer<bool> {
+        let call = call("reorder", [list(order), list(expected)]);
+        self.object.writes(call)
     }
 
     /// Deletes all items.

@@ -27,6 +27,8 @@ use smallvec::smallvec;
 
 /// The most rows that one operation reads or writes. Larger work is paged, or refused `TooLarge`.
 pub const OPERATION_ROWS_MAX: usize = 100_000;
+/// The most values that one operation only looks at: it neither writes nor answers them.
+pub const LOOKED_AT_MAX: usize = 1_000_000;
 
 /// A shared object: its state, and how it decides.
 ///

@@ -1,7 +1,7 @@
 //! Large objects, a page at a time: what `scan` and `rows` of several kinds share.
 
 use super::ordered::{Entry, Held, Ordered, Place};
-use super::{Arguments, Cursor, Decision, OPERATION_ROWS_MAX, RowLimit};
+use super::{Arguments, Cursor, Decision, LOOKED_AT_MAX, OPERATION_ROWS_MAX, RowLimit};
 use commonhold_proto::{Code, Refusal, Row, Value};
 
 /// How many entries a page has if the caller does not say.
@@ -130,13 +130,20 @@ impl<T: Held> Ordered<T> {
 
 /// Refuses more entries than one call may handle.
 pub(super) fn few(count: usize) -> Result<(), Refusal> {
-    if count <= OPERATION_ROWS_MAX {
+    at_most(OPERATION_ROWS_MAX, count, "handle")
+}
+
+/// Refuses more entries than one call may look at.
+pub(super) fn few_to_look_at(count: usize) -> Result<(), Refusal> {
+    at_most(LOOKED_AT_MAX, count, "look at")
+}
+
+fn at_most(most: usize, count: usize, doing: &str) -> Result<(), Refusal> {
+    if count <= most {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::TooLarge,
-        format!("{count} entries are more than one call may handle, which is {OPERATION_ROWS_MAX}"),
-    ))
+    let message = format!("{count} entries are more than one call may {doing}, which is {most}");
+    Err(Refusal::new(Code::TooLarge, message))
 }
 
 /// Adds what helps to a refusal of [`few`].

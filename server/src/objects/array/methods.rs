@@ -1,7 +1,7 @@
 //! What can be called on an array, and the options that make one.
 
 use super::super::increment::{BY, CLAMP, MAX, MIN};
-use super::super::paging::few;
+use super::super::paging::few_to_look_at;
 use super::super::{Kind, Method, Options, Parameter};
 use super::typecode::Typecode;
 use super::{Array, Initial};
@@ -108,7 +108,8 @@ fn create(options: &Options) -> Result<Array, Refusal> {
             ));
         }
         (Some(Value::List(values) | Value::Tuple(values)), None) => {
-            few(values.len())?;
+            // They become no rows.
+            few_to_look_at(values.len())?;
             let elements: Result<Vec<u64>, Refusal> =
                 values.iter().map(|value| typecode.element(value)).collect();
             Initial::Elements(elements?)

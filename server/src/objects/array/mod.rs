@@ -14,10 +14,10 @@ mod typecode;
 pub use methods::KIND;
 
 use super::increment::Increment;
-use super::paging::{self, few};
+use super::paging::{self, few, few_to_look_at};
 use super::slice::{self, Slice};
 use super::terms::Terms;
-use super::{Arguments, Cursor, Decision, OPERATION_ROWS_MAX, Object, Operation, RowLimit};
+use super::{Arguments, Cursor, Decision, LOOKED_AT_MAX, Object, Operation, RowLimit};
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Value};
 use memory::Memory;
 use typecode::Typecode;
@@ -172,10 +172,10 @@ impl Array {
     /// The first place in a range whose element equals this value.
     fn find(&self, value: &Value, range: std::ops::Range<usize>) -> Result<Option<usize>, Refusal> {
         let count = range.len();
-        let mut places = range.take(OPERATION_ROWS_MAX);
+        let mut places = range.take(LOOKED_AT_MAX);
         let found = places.find(|place| self.value(*place).equals(value));
         if found.is_none() {
-            few(count).map_err(use_slices)?;
+            few_to_look_at(count).map_err(use_slices)?;
         }
         Ok(found)
     }
@@ -222,7 +222,7 @@ impl Object for Array {
                 )),
             },
             "count" => {
-                few(len).map_err(use_slices)?;
+                few_to_look_at(len).map_err(use_slices)?;
                 let value = call.value("value")?;
                 let same = (0..len).filter(|place| self.value(*place).equals(value));
                 Ok(Decision::reply(same.count()))

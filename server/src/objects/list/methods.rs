@@ -63,6 +63,15 @@ pub static KIND: Kind = Kind {
              refused.",
             &[Parameter::optional("reverse", "bool: the greatest first; default False")],
         ),
+        Method::write(
+            "reorder",
+            "Puts the values at the front into another order if they equal the expected ones, and returns whether they \
+             did. What is behind them stays. Who sorts by a key of its own reads, sorts, and asks for this.",
+            &[
+                Parameter::required("order", "list of ints: which of the expected values comes first, second and so on"),
+                Parameter::required("expected", "list of what the values must equal; NaN equals itself here"),
+            ],
+        ),
         Method::write("clear", "Deletes all values.", &[]).shrinking(),
         Method::read("copy", "Returns all of it as a list value.", &[]),
         Method::read(

@@ -60,6 +60,7 @@ impl Object for List {
             "len" => Ok(Decision::reply(self.items.len())),
             "reverse" => self.reverse(),
             "sort" => self.sort(call),
+            "reorder" => self.reorder(call),
             "clear" => Ok(self.clear()),
             "copy" => self.copy(),
             "scan" => self.scan(call),

@@ -1,8 +1,8 @@
 //! Methods of a list that read.
 
-use super::super::paging::{Scan, few, page, use_scan};
+use super::super::paging::{Scan, few, few_to_look_at, page, use_scan};
 use super::super::slice::{self, Slice, integer};
-use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
+use super::super::{Arguments, Decision, LOOKED_AT_MAX};
 use super::{Item, List, label};
 use commonhold_proto::{Code, Refusal, Value};
 
@@ -56,13 +56,13 @@ impl List {
         to: usize,
     ) -> Result<Option<(usize, &Item)>, Refusal> {
         let count = to.saturating_sub(from);
-        let looked_at = self.items.from(from).zip(from..).take(count.min(OPERATION_ROWS_MAX));
+        let looked_at = self.items.from(from).zip(from..).take(count.min(LOOKED_AT_MAX));
         for (item, index) in looked_at {
             if item.value.equals(value) {
                 return Ok(Some((index, item)));
             }
         }
-        few(count).map_err(use_scan)?;
+        few_to_look_at(count).map_err(use_scan)?;
         Ok(None)
     }
 
@@ -85,8 +85,9 @@ impl List {
 
     pub(super) fn count(&self, call: &Arguments) -> Result<Decision, Refusal> {
         let value = call.value("value")?;
-        let count = self.all()?.filter(|item| item.value.equals(value)).count();
-        Ok(Decision::reply(count))
+        few_to_look_at(self.items.len()).map_err(use_scan)?;
+        let same = self.items.after(None).filter(|item| item.value.equals(value));
+        Ok(Decision::reply(same.count()))
     }
 
     pub(super) fn copy(&self) -> Result<Decision, Refusal> {

@@ -1,6 +1,6 @@
 //! A list against a plain model, and what its methods answer.
 
-use super::super::OPERATION_ROWS_MAX;
+use super::super::{LOOKED_AT_MAX, OPERATION_ROWS_MAX};
 use super::super::exam::{self, Bench};
 use super::*;
 use commonhold_proto::{Call, Value};
@@ -56,6 +56,18 @@ impl Model {
     fn find(&self, value: &Value, from: usize, to: usize) -> Result<usize, Code> {
         let mut range = from..to.min(self.0.len());
         range.find(|at| self.0[*at].equals(value)).ok_or(Code::NotFound)
+    }
+
+    fn reorder(&mut self, order: &[Value], expected: &[Value]) -> bool {
+        let front: Vec<Value> = self.0.iter().take(expected.len()).cloned().collect();
+        let same = Value::List(front.clone()).equals(&Value::List(expected.to_vec()));
+        if same {
+            let place =
+                |value: &Value| usize::try_from(value.as_int().expect("an int")).expect("a place");
+            let moved = order.iter().map(|value| front[place(value)].clone());
+            self.0.splice(..expected.len(), moved);
+        }
+        same
     }
 
     fn run(&mut self, call: &Call) -> Result<Value, Code> {
@@ -148,6 +160,9 @@ impl Model {
                 }
                 self.0 = sorted;
             }
+            ("reorder", [Value::List(order), Value::List(expected)]) => {
+                return Ok(self.reorder(order, expected).into());
+            }
             ("clear", []) => self.0.clear(),
             ("copy", []) => return Ok(Value::List(self.0.clone())),
             (method, _) => panic!("the model lacks {method}"),
@@ -163,6 +178,11 @@ fn call() -> BoxedStrategy<Call> {
     let bound = || prop_oneof![1 => Just(Value::Null), 4 => index()];
     let step = || select(vec![1i64, 1, 1, 2, 3, -1, -2, 20, -20]).prop_map(Value::Int);
     let values = || vec(value(), 0..6).prop_map(Value::List);
+    let order = |count: i64| Just((0..count).map(Value::Int).collect::<Vec<_>>()).prop_shuffle().prop_map(Value::List);
+    let reorder = (0i64..4).prop_flat_map(move |count| {
+        let expected = vec((0i64..6).prop_map(Value::Int), usize::try_from(count).expect("it is small"));
+        (order(count), expected.prop_map(Value::List))
+    });
     prop_oneof![
         6 => (select(vec!["append", "append", "remove", "count", "contains"]), value())
             .prop_map(|(method, value)| Call::new(method, [value])),
@@ -178,6 +198,7 @@ fn call() -> BoxedStrategy<Call> {
         5 => (values(), bound(), bound(), step())
             .prop_map(|(values, start, stop, step)| Call::new("set_slice", [values, start, stop, step])),
         4 => values().prop_map(|values| Call::new("extend", [values])),
+        4 => reorder.prop_map(|(order, expected)| Call::new("reorder", [order, expected])),
         2 => any::<bool>().prop_map(|reverse| Call::new("sort", [reverse.into()])),
         4 => select(vec!["pop", "len", "reverse", "copy"]).prop_map(|method| Call::new(method, [])),
         1 => Just(Call::new("clear", [])),
@@ -338,6 +359,23 @@ fn a_call_writes_a_row_for_each_change() {
     assert_eq!(rows(ask("clear", [])), 0);
 }
 
+#[test]
+fn the_front_is_reordered_if_it_is_as_expected() {
+    let list = &mut list();
+    check(list, ask("extend", [ints([30, 10, 20, 99])]), "None");
+    check(list, ask("reorder", [ints([1, 2, 0]), ints([30, 10, 21])]), "False");
+    check(list, ask("reorder", [ints([1, 2, 0, 3, 4]), ints([30, 10, 20, 99, 5])]), "False");
+    check(list, ask("copy", []), "[30, 10, 20, 99]");
+    check(list, ask("reorder", [ints([1, 2, 0]), ints([30, 10, 20])]), "True");
+    check(list, ask("copy", []), "[10, 20, 30, 99]");
+    check(list, ask("reorder", [ints([]), ints([])]), "True");
+    let bad = "BadArguments: reorder: the argument \"order\" must name each of the expected values once";
+    for order in [ints([0, 0]), ints([0]), ints([0, 2]), ints([0, -1]), ints([0, 1, 1]), Value::List(vec!["a".into(); 2])] {
+        check(list, ask("reorder", [order, ints([10, 20])]), bad);
+    }
+    check(list, ask("copy", []), "[10, 20, 30, 99]");
+}
+
 /// Always at one spot, the worst that inserts can do.
 #[test]
 fn inserts_at_one_spot_write_few_rows() {
@@ -386,11 +424,26 @@ fn what_is_too_large_is_paged_or_refused() {
         list.object.apply(&Row::put(key(u128::from(n)), n.into()));
     }
     let whole = "TooLarge: 100001 entries are more than one call may handle, which is 100000: use scan";
-    for method in ["copy", "reverse", "sort", "get_slice", "delete_slice"] {
+    for method in ["copy", "reverse", "sort", "get_slice"] {
         check(&mut list, ask(method, []), whole);
     }
-    check(&mut list, ask("contains", ["x".into()]), whole);
+    check(&mut list, ask("delete_slice", [Value::Null, Value::Null, (-1).into()]), whole);
+    check(&mut list, ask("contains", ["x".into()]), "False");
     check(&mut list, ask("contains", [7.into()]), "True");
+    check(&mut list, ask("count", [7.into()]), "1");
     check(&mut list, ask("index", [many.into(), (-5).into()]), "100000");
     check(&mut list, ask("get", [(-1).into()]), "100000");
+    check(&mut list, ask("reorder", [ints([1, 0]), ints([0, 1])]), "True");
+    check(&mut list, ask("remove", [0.into()]), "None");
+    check(&mut list, ask("get_slice", [0.into(), 2.into()]), "[1, 2]");
+    for n in 0..=LOOKED_AT_MAX as u64 {
+        list.object.apply(&Row::put(key(u128::from(n)), n.into()));
+    }
+    let looked = "TooLarge: 1000001 entries are more than one call may look at, which is 1000000: use scan";
+    check(&mut list, ask("count", ["x".into()]), looked);
+    check(&mut list, ask("contains", ["x".into()]), looked);
+    check(&mut list, ask("contains", [7.into()]), "True");
+    // All of them are one row to delete.
+    check(&mut list, ask("delete_slice", []), "None");
+    check(&mut list, ask("len", []), "0");
 }

@@ -1,7 +1,7 @@
 //! Methods of a list that write.
 
 use super::super::increment::Increment;
-use super::super::paging::few;
+use super::super::paging::{few, use_scan};
 use super::super::slice::{self, Slice, integer};
 use super::super::{Arguments, Decision, OPERATION_ROWS_MAX};
 use super::labels;
@@ -62,8 +62,11 @@ impl List {
     }
 
     pub(super) fn delete_slice(&self, call: &Arguments) -> Result<Decision, Refusal> {
-        let items = self.slice(Slice::of(call, self.items.len())?)?;
-        Ok(changed(items.into_iter().map(delete).collect()))
+        let slice = Slice::of(call, self.items.len())?;
+        if slice.is_plain() && slice.count == self.items.len() {
+            return Ok(self.clear());
+        }
+        Ok(changed(self.slice(slice)?.into_iter().map(delete).collect()))
     }
 
     pub(super) fn append(&self, call: &Arguments) -> Result<Decision, Refusal> {
@@ -171,13 +174,33 @@ impl List {
         self.rewrite(&items)
     }
 
-    /// Writes all items in another order, under the labels that are there.
+    pub(super) fn reorder(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        let (order, expected) = (call.items("order")?, call.items("expected")?);
+        few(expected.len())?;
+        let places = permutation(order, expected.len())
+            .ok_or_else(|| call.bad("order", "must name each of the expected values once"))?;
+        let front: Vec<&Item> = self.items.after(None).take(expected.len()).collect();
+        let same = front.iter().zip(expected).filter(|(item, expected)| item.value.is_or_equals(expected));
+        if same.count() < expected.len() {
+            return Ok(Decision::reply(false));
+        }
+        let reordered: Vec<&Item> = places.into_iter().map(|place| front[place]).collect();
+        let mut decision = Decision::reply(true);
+        decision.rows = self.moved(&reordered);
+        Ok(decision)
+    }
+
+    /// Writes all items in another order.
     fn rewrite(&self, items: &[&Item]) -> Result<Decision, Refusal> {
-        let labels = self.all()?.map(|item| item.label);
+        few(items.len()).map_err(use_scan)?;
+        Ok(changed(self.moved(items)))
+    }
+
+    /// The rows that put the items at the front into another order, under the labels that are there.
+    fn moved(&self, items: &[&Item]) -> Rows {
+        let labels = self.items.after(None).map(|item| item.label);
         let moved = labels.zip(items).filter(|(label, item)| *label != item.label);
-        Ok(changed(
-            moved.map(|(label, item)| item.terms.put(key(label), item.value.clone())).collect(),
-        ))
+        moved.map(|(label, item)| item.terms.put(key(label), item.value.clone())).collect()
     }
 
     pub(super) fn clear(&self) -> Decision {
@@ -189,6 +212,17 @@ impl List {
             prefix: RowKey::EMPTY,
         })
     }
+}
+
+/// The places that these values name, if they name each of so many once.
+fn permutation(order: &[Value], count: usize) -> Option<Vec<usize>> {
+    let mut free = vec![true; count];
+    let place = |value: &Value| {
+        let place = usize::try_from(value.as_int()?).ok()?;
+        std::mem::take(free.get_mut(place)?).then_some(place)
+    };
+    let places: Vec<usize> = order.iter().map(place).collect::<Option<_>>()?;
+    (places.len() == count).then_some(places)
 }
 
 /// The values that the call is given.
