@@ -51,7 +51,8 @@ class Object:
     def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
-class Raw: ...
+class Raw:
+    def __getitem__(self, index: int, /) -> Raw: ...
 
 @final
 class Grant:

@@ -7,7 +7,7 @@ from collections.abc import MutableSequence
 
 from commonhold import tracked
 from commonhold._native import Object
-from commonhold.errors import Missing, OutOfBounds
+from commonhold.errors import Conflict, Missing, OutOfBounds
 
 _PAGE = 1000
 
@@ -26,6 +26,12 @@ def _parts(index):
     if parts[2] == 0:
         raise ValueError("slice step cannot be zero")
     return parts
+
+
+def order_of(values, key, reverse):
+    """Which of the values comes first, second and so on where they are sorted."""
+    keys = values if key is None else [key(value) for value in values]
+    return sorted(range(len(keys)), key=keys.__getitem__, reverse=reverse)
 
 
 def _bound(part):
@@ -255,10 +261,23 @@ class List(_Sequence, MutableSequence):
         self._places.written_all()
         self._call("reverse")
 
-    def sort(self, *, reverse=False):
-        """Sorts. A key function would have to run in the server: sort a copy by it, and store that by `l[:] = ...`."""
+    def sort(self, *, key=None, reverse=False):
+        """Sorts. A key function runs in this process, on a copy; what others add at the end meanwhile stays there."""
         self._places.written_all()
-        self._call("sort", bool(reverse))
+        if key is None:
+            self._call("sort", bool(reverse))
+        else:
+            self._sort_here(key, reverse)
+
+    def _sort_here(self, key, reverse):
+        """Sorts as Python does, again if others change what was sorted."""
+        for _ in range(tracked.TRIES):
+            copy, values = self._read("copy")
+            order = order_of(values, key, reverse)
+            # By what came: an object may be pickled otherwise the next time.
+            if self._call("reorder", order, copy):
+                return
+        raise Conflict(f"others changed the list each of {tracked.TRIES} times")
 
     def clear(self):
         """Deletes all values."""

@@ -1,7 +1,7 @@
 //! `Object`: what every proxy of the package stands on.
 
 use crate::client::Client;
-use crate::value::{Raw, from_python, result};
+use crate::value::{Raw, argument, from_python, result};
 use crate::{error, wait};
 use commonhold::blocking::AnyObject;
 use commonhold::{Call, Durability, Fence, Oid, Place, Reply, Revision, Value, Watch};
@@ -327,8 +327,9 @@ impl Object {
         let client = self.client.bind(method.py());
         let mut call = Call::new(method.to_str()?, []);
         call.arguments.reserve(arguments.len());
-        for argument in arguments {
-            call.arguments.push(from_python(&argument, client)?);
+        for given in arguments {
+            let value = argument(&call.method, &given, client)?;
+            call.arguments.push(value);
         }
         for (name, value) in named.into_iter().flatten() {
             let name = name.extract::<String>()?;

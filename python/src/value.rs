@@ -7,7 +7,7 @@ use bytes::Bytes;
 use commonhold::Value;
 use commonhold_proto::value::{DEPTH_MAX, INT_BYTES_MAX};
 use num_bigint::BigInt;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -18,22 +18,39 @@ use pyo3::types::{
 
 /// The value of an object. Subclasses count as what they derive from, unless the client has a codec to keep them whole.
 ///
+/// Builtins that are no values go to the codec: text with half of a surrogate pair and an int that is too large alone, and
+/// whole what is nested too deeply, as a list that holds itself is.
+///
 /// # Errors
 /// `TypeError` for an object of any other type, `ValueError` for one that is nested too deeply or for an int that is too
 /// large, unless a codec takes it, and whatever a codec raises.
 pub(crate) fn from_python<'py>(it: &Bound<'py, PyAny>, client: &dyn Host<'py>) -> PyResult<Value> {
-    let read = Reader { client }.read(it, DEPTH_MAX);
-    match read {
-        // A list that holds itself, text with half of a surrogate pair: a builtin that is no value goes to the codec whole.
-        Err(error)
-            if error.is_instance_of::<PyValueError>(it.py())
-                && client.codec().is_some()
-                && is_of_builtin(it) =>
-        {
-            codec::dump(client, it)
-        }
-        read => read,
-    }
+    let whole = DEPTH_MAX;
+    Reader { client, whole }.read(it, DEPTH_MAX)
+}
+
+/// Methods that take a list or a dict of values: the server has to know it for one, whatever is in it.
+const OF_MANY: [&str; 10] = [
+    "add_many",
+    "delete_many",
+    "difference_update",
+    "discard_many",
+    "extend",
+    "get_many",
+    "intersection_update",
+    "put_many",
+    "set_slice",
+    "update",
+];
+
+/// The value of an argument of a method, as of [`from_python`].
+pub(crate) fn argument<'py>(
+    method: &str,
+    it: &Bound<'py, PyAny>,
+    client: &dyn Host<'py>,
+) -> PyResult<Value> {
+    let whole = DEPTH_MAX - usize::from(OF_MANY.contains(&method));
+    Reader { client, whole }.read(it, DEPTH_MAX)
 }
 
 /// The object of the value of a reply. What this client cannot read is not lost: the error has the value.
@@ -103,14 +120,41 @@ fn to_python<'py>(
 #[pyclass(frozen, module = "commonhold._native")]
 pub(crate) struct Raw(pub(crate) Value);
 
+#[pymethods]
+impl Raw {
+    /// An element of a list or a tuple, as it came.
+    fn __getitem__(&self, index: usize) -> PyResult<Raw> {
+        match &self.0 {
+            Value::List(items) | Value::Tuple(items) => items.get(index).cloned().map(Raw),
+            _ => None,
+        }
+        .ok_or_else(|| PyIndexError::new_err("there is no such element"))
+    }
+}
+
 /// Makes values for a client's calls.
 struct Reader<'a, 'py> {
     client: &'a dyn Host<'py>,
+    /// What may be nested so deep and is nested deeper goes to the codec as a whole.
+    whole: usize,
 }
 
 impl<'py> Reader<'_, 'py> {
     /// `depth` is how deep the object may be nested.
     fn read(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
+        match self.read_typed(it, depth) {
+            Err(error)
+                if error.is_instance_of::<PyValueError>(it.py())
+                    && self.client.codec().is_some()
+                    && (is_text_or_int(it) || (depth == self.whole && is_builtin(it))) =>
+            {
+                codec::dump(self.client, it)
+            }
+            read => read,
+        }
+    }
+
+    fn read_typed(&self, it: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
         if let Some(plain) = read_plain(it)? {
             return Ok(plain);
         }
@@ -202,7 +246,7 @@ impl<'py> Reader<'_, 'py> {
     fn read_pairs(&self, dict: &Bound<'py, PyDict>, depth: usize) -> PyResult<Vec<(Value, Value)>> {
         let mut pairs = Vec::with_capacity(dict.len());
         for (key, value) in dict {
-            let (Some(key), Some(value)) = (read_plain(&key)?, read_plain(&value)?) else {
+            let (Ok(Some(key)), Ok(Some(value))) = (read_plain(&key), read_plain(&value)) else {
                 // Reading this may let other threads run, and they may change the dict: it is read from a copy.
                 return self.read_copied(dict, depth);
             };
@@ -244,12 +288,12 @@ pub(crate) fn shared_bytes(bytes: &Bound<'_, PyBytes>) -> PyResult<Bytes> {
     Ok(Bytes::from_owner(bytes.extract::<PyBackedBytes>()?))
 }
 
-/// Is it of a type that every client has, even of the three that are looked at first?
-fn is_of_builtin(it: &Bound<'_, PyAny>) -> bool {
-    is_builtin(it) || it.is_exact_instance_of::<PyString>() || it.is_exact_instance_of::<PyInt>()
+/// What may be too much for a value, although it holds nothing.
+fn is_text_or_int(it: &Bound<'_, PyAny>) -> bool {
+    it.is_exact_instance_of::<PyString>() || it.is_exact_instance_of::<PyInt>()
 }
 
-/// Is it of a type that every client has, and of no subclass?
+/// Is it of a type that every client has, of no subclass, and none of those that are looked at first?
 fn is_builtin(it: &Bound<'_, PyAny>) -> bool {
     it.is_exact_instance_of::<PyBool>()
         || it.is_exact_instance_of::<PyFloat>()

@@ -122,6 +122,9 @@ def test_list(run):
         await items.delete(slice(0, 2))
         assert await items.copy() == [7, 2, 5]
         await items.remove(2)
+        await items.sort(key=lambda number: -number)
+        assert await items.copy() == sorted(await items.copy(), reverse=True)
+        await items.sort()
         await items.sort(reverse=True)
         await items.reverse()
         assert await items.pop(0) == 5 and await items.pop() == 7

@@ -109,6 +109,8 @@ def test_sorting_is_pythons(ch):
     l = ch.list("l")
     l.extend([3, 1.5, True, -2, 2**70])
     plain = l.copy()
+    l.sort(key=lambda number: number % 3)
+    assert l == sorted(plain, key=lambda number: number % 3)
     l.sort()
     assert l == sorted(plain)
     l.sort(reverse=True)
@@ -116,6 +118,23 @@ def test_sorting_is_pythons(ch):
     l.append("x")
     with pytest.raises(TypeError, match="^'<' not supported between instances of 'str' and 'int'$"):
         l.sort()
+
+
+def test_sorting_by_a_key_begins_again_if_others_write(ch):
+    l = ch.list("l")
+    l.extend([3, 1, 2])
+    met = []
+
+    def key(number):
+        met.append(number)
+        if len(met) == 2:
+            l.insert(0, 9)
+        if len(met) == 5:
+            l.append(0)
+        return number
+
+    l.sort(key=key)
+    assert met == [3, 1, 2, 9, 3, 1, 2] and l == [1, 2, 3, 9, 0]
 
 
 def test_lists_are_compared_as_lists(ch):

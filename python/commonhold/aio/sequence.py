@@ -5,9 +5,11 @@ import operator
 import types
 
 from commonhold.aio.object import Fenceable
-from commonhold.errors import Missing, OutOfBounds
+from commonhold.errors import Conflict, Missing, OutOfBounds
 from commonhold.sequence import _parts as parts_of
 from commonhold.sequence import _place as place_of
+from commonhold.sequence import order_of
+from commonhold.tracked import TRIES
 
 _PAGE = 1000
 
@@ -117,9 +119,16 @@ class List(_Sequence):
         """Reverses the order."""
         await self._call("reverse")
 
-    async def sort(self, *, reverse=False):
-        """Sorts. A key function would have to run in the server: sort a copy by it, and store that as the whole slice."""
-        await self._call("sort", bool(reverse))
+    async def sort(self, *, key=None, reverse=False):
+        """Sorts. A key function runs in this process, on a copy; what others add at the end meanwhile stays there."""
+        if key is None:
+            await self._call("sort", bool(reverse))
+            return
+        for _ in range(TRIES):
+            values = await self.copy()
+            if await self._call("reorder", order_of(values, key, reverse), values):
+                return
+        raise Conflict(f"others changed the list each of {TRIES} times")
 
     async def clear(self):
         """Deletes all values."""

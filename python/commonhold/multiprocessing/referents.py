@@ -12,8 +12,10 @@ from commonhold import mapping, sequence, tracked, value
 from commonhold._native import Object
 from commonhold.errors import Missing, TooLarge, WrongType
 
-# Entries that one call reads or writes where all of them might be too many.
+# Entries of one call where all of them might be too many.
 _PAGE = 10_000
+# Where all of them are.
+_PIECE = 100_000
 _PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 _NOTHING = object()
 _WHERE = re.compile(r' in (the )?\w+ (\d+|".*")$', re.DOTALL)
@@ -51,10 +53,23 @@ def plain(values):
     return getvalue(values) if getvalue else values
 
 
-def pages(values):
-    """Slices of a list that one call can take."""
-    for start in range(0, len(values), _PAGE):
-        yield values[start : start + _PAGE]
+def in_pieces(call, values):
+    """Gives a list or a dict to a call: in several parts if it is refused as too much for one."""
+    try:
+        call(values)
+        return
+    except TooLarge:
+        if len(values) < 2:
+            raise
+    kind = type(values)
+    for piece in _pieces(values if kind is list else list(values.items()), min(_PIECE, len(values) // 2)):
+        in_pieces(call, kind(piece))
+
+
+def _pieces(values, size=_PIECE):
+    """Slices of so many."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 class Dict(Referent, mapping.Dict):
@@ -114,12 +129,7 @@ class Dict(Referent, mapping.Dict):
         return self._call("setdefault", key, default)
 
     def update(self, other=(), /, **named):
-        pairs = dict(plain(other), **named)
-        if len(pairs) <= _PAGE:
-            mapping.Dict.update(self, pairs)
-            return
-        for page in pages(list(pairs.items())):
-            mapping.Dict.update(self, dict(page))
+        in_pieces(lambda pairs: mapping.Dict.update(self, pairs), dict(plain(other), **named))
 
     def copy(self):
         try:
@@ -218,11 +228,10 @@ class List(Referent, sequence.List):
             self.extend(self.copy() * (times - 1))
 
     def __contains__(self, item):
-        return self._call("contains", item) if type(item) in _PLAIN else item in self.copy()
+        return self._asked(operator.contains, "contains", item)
 
     def extend(self, values):
-        for page in pages(list(plain(values))):
-            self._call("extend", page)
+        in_pieces(lambda values: self._call("extend", values), list(plain(values)))
 
     def insert(self, index, value):
         self._call("insert", operator.index(index), value)
@@ -231,40 +240,54 @@ class List(Referent, sequence.List):
         return sequence.List.pop(self, operator.index(index))
 
     def count(self, item):
-        return self._call("count", item) if type(item) in _PLAIN else self.copy().count(item)
+        return self._asked(list.count, "count", item)
 
     def index(self, item, *bounds):
-        if type(item) not in _PLAIN:
-            return self.copy().index(item, *bounds)
         try:
-            return self._call("index", item, *bounds)
+            return self._asked(list.index, "index", item, *bounds)
         except Missing:
             raise ValueError(f"{item!r} is not in list") from None
 
+    def _asked(self, ask, method, item, *arguments):
+        """What the server says of an item; a copy, if only this process can compare it, or there are too many."""
+        if type(item) in _PLAIN:
+            try:
+                return self._call(method, item, *arguments)
+            except TooLarge:
+                pass
+        return ask(self.copy(), item, *arguments)
+
     def remove(self, item):
-        try:
-            while type(item) not in _PLAIN:
-                values = self.copy()
-                if item not in values:
-                    break
-                # By the very bytes that are there: another process may be faster.
-                try:
-                    return self._call("remove", values[values.index(item)])
-                except Missing:
-                    continue
-            self._call("remove", item)
-        except Missing:
-            raise ValueError("list.remove(x): x not in list") from None
+        while True:
+            # By the very bytes that are there: the same object may be pickled otherwise.
+            stored = item if type(item) in _PLAIN else self._stored(item)
+            try:
+                self._call("remove", stored)
+                return
+            except Missing:
+                # Another process may have been faster.
+                if stored is item:
+                    raise _not_in_list() from None
+
+    def _stored(self, item):
+        """The first element that equals this one, as the server has it."""
+        cursor = None
+        while True:
+            came, (cursor, values) = self._read("scan", cursor, _PAGE)
+            if item in values:
+                return came[1][values.index(item)]
+            if cursor is None:
+                raise _not_in_list()
 
     def sort(self, *, key=None, reverse=False):
         if key is None:
             try:
-                return self._call("sort", bool(reverse))
+                self._call("sort", bool(reverse))
+                return
             except WrongType:
                 # Values that only Python can compare, or nobody.
                 pass
-        # What other processes write between the copy and this is lost.
-        self[:] = sorted(self.copy(), key=key, reverse=reverse)
+        self._sort_here(key, reverse)
 
     def copy(self):
         try:
@@ -283,7 +306,7 @@ class Array(Referent, sequence.Array):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return self._array(self._call("get_slice", *_slice(index)))
+            return self._array(self._elements(_slice(index)))
         index = _index("array", index)
         if self.tracked:
             return sequence.Array.__getitem__(self, index)
@@ -298,16 +321,37 @@ class Array(Referent, sequence.Array):
             if type(value) is not array.array:
                 raise TypeError(f'can only assign array (not "{type(value).__name__}") to array slice')
             self._places.written_all()
-            self._call("set_slice", value.tolist(), *_slice(index))
+            self._set_elements(value.tolist(), _slice(index))
             return
         # In Python's words, if it is not of the type.
         array.array(self.typecode, [value])
         sequence.Array.__setitem__(self, _index("array", index), value)
 
-    _plain = sequence.Array.copy
+    def _elements(self, parts):
+        try:
+            return self._call("get_slice", *parts)
+        except TooLarge:
+            ranges = _pieces(self._range(parts))
+            return [element for some in ranges for element in self._call("get_slice", *_parts(some))]
+
+    def _set_elements(self, values, parts):
+        try:
+            self._call("set_slice", values, *parts)
+        except TooLarge:
+            if len(values) != len(self._range(parts)):
+                raise
+            for some, piece in zip(_pieces(self._range(parts)), _pieces(values)):
+                self._call("set_slice", piece, *_parts(some))
+
+    def _range(self, parts):
+        """The indexes of a slice."""
+        return range(*slice(*parts).indices(len(self)))
+
+    def _plain(self):
+        return self[:]
 
     def _repr(self):
-        return repr(self.copy())
+        return repr(self._plain())
 
 
 class Value(Referent, value.Value):
@@ -379,10 +423,17 @@ class Namespace(Referent, Object):
     def _plain(self):
         from commonhold.multiprocessing import registry
 
-        return registry.Namespace(**dict(self._call("items")))
+        try:
+            return registry.Namespace(**dict(self._call("items")))
+        except TooLarge:
+            return registry.Namespace(**{name: self._call("get", name, None) for name in self._call("keys")})
 
     def _repr(self):
         return repr(self._plain())
+
+
+def _not_in_list():
+    return ValueError("list.remove(x): x not in list")
 
 
 def _no_attribute(name):
@@ -404,3 +455,8 @@ def _slice(index):
     if step == 0:
         raise ValueError("slice step cannot be zero")
     return start, stop, 1 if step is None else step
+
+
+def _parts(some):
+    """The start, stop and step of a range, as a slice has them."""
+    return some.start, some.stop if some.stop >= 0 else None, some.step

@@ -5,7 +5,10 @@ import queue
 import threading
 
 from commonhold.multiprocessing import referents, synchronizers
-from commonhold.multiprocessing.referents import pages, plain
+from commonhold.multiprocessing.referents import plain
+
+# Elements that an array can be made of in one call.
+_MADE_OF = 1_000_000
 
 #: The class that stands for each kind.
 REFERENTS = {
@@ -86,8 +89,8 @@ def _dict(client, *args, **kwds):
 def _list(client, values=(), /):
     values = list(plain(values))
     made = referent(client, "list")
-    for page in pages(values):
-        made._call("extend", page)
+    if values:
+        made.extend(values)
     return made, {}
 
 
@@ -137,7 +140,11 @@ def _value(client, typecode, value, lock=True):
 def _array(client, typecode, sequence, lock=True):
     # In Python's words, if it is none.
     values = array.array(typecode, plain(sequence))
-    return referent(client, "array", typecode=values.typecode, values=values.tolist()), {}
+    if len(values) <= _MADE_OF:
+        return referent(client, "array", typecode=values.typecode, values=values.tolist()), {}
+    made = referent(client, "array", typecode=values.typecode, size=len(values))
+    made[:] = values
+    return made, {}
 
 
 def _namespace(client, /, **named):

@@ -5,7 +5,7 @@ use super::client::AsyncClient;
 use crate::error;
 use crate::host::{Host, unknown};
 use crate::object::{Grant, durability_of, represent, seconds};
-use crate::value::from_python;
+use crate::value::{argument, from_python};
 use commonhold::{Client, Fence, Object, Oid, Owner, Place, Revision, Value};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
@@ -98,8 +98,9 @@ impl AsyncObject {
         }
         let mut call = commonhold::Call::new(method.to_str()?, []);
         call.arguments.reserve(arguments.len());
-        for argument in arguments {
-            call.arguments.push(from_python(&argument, &host)?);
+        for given in arguments {
+            let value = argument(&call.method, &given, &host)?;
+            call.arguments.push(value);
         }
         for (name, value) in named.into_iter().flatten() {
             let name = name.extract::<String>()?;

@@ -96,6 +96,98 @@ def test_more_than_one_call_can_carry(manager):
     assert d.copy() == many and d.keys() == list(many) and sum(d) == sum(many)
     numbers = manager.list(range(150_000))
     assert numbers[:] == list(range(150_000)) and len(numbers) == 150_000
+    assert (numbers.count(5), -1 in numbers, numbers.index(149_999)) == (1, False, 149_999)
+    numbers.remove(140_000)
+    numbers.extend(range(150_000))
+    assert len(numbers) == 299_999
+    for act in (numbers.sort, numbers.reverse):
+        with pytest.raises(ValueError, match="299999 entries are more than one call may handle"):
+            act()
+    del numbers[:]
+    assert numbers[:] == []
+
+
+def test_an_array_of_more_than_one_call_can_carry(manager):
+    halves = manager.Array("d", [0.5] * 150_000)
+    assert len(halves) == 150_000 and halves[::-1] == halves[:] == array.array("d", [0.5] * 150_000)
+    upwards = array.array("d", range(150_000))
+    halves[:] = upwards
+    assert halves[:] == upwards and halves[::-1] == upwards[::-1] and halves[100_001:9:-7] == upwards[100_001:9:-7]
+    assert len(manager.Array("b", [1] * 1_000_001)) == 1_000_001
+
+
+def test_more_bytes_than_one_call_can_carry(manager):
+    texts = [str(number) * 50_000 for number in range(700, 1000)]
+    doubled = manager.list(texts)
+    doubled.extend(texts)
+    assert doubled[:] == texts * 2
+    d = manager.dict(enumerate(texts))
+    d.update((number, text) for number, text in enumerate(texts, 100))
+    assert len(d) == 400 and d[399] == texts[-1]
+    space = manager.Namespace()
+    for number in range(70):
+        setattr(space, f"n{number}", "x" * (1 << 20))
+    assert str(space).startswith("Namespace(n0='xxx") and len(str(space)) > 70 << 20
+
+
+class Other:
+    """Something that differs each time that it is pickled."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __eq__(self, other):
+        return type(other) is Other and self.number == other.number
+
+    def __getstate__(self):
+        return {"number": self.number, "when": time.monotonic_ns()}
+
+
+def endless():
+    """A list that holds itself."""
+    made = [1]
+    made.append(made)
+    return made
+
+
+def test_what_is_no_value_may_be_among_others(manager):
+    half, deep, other = "\ud800", [], Other(1)
+    for _ in range(40):
+        deep = [deep]
+    mixed = manager.list([half, 1, deep, endless()])
+    assert mixed[0] == half and mixed[2] == deep
+    found = mixed[3]
+    assert found[1] is found
+    mixed.extend([half, other])
+    mixed[1:2] = [deep, {half}]
+    assert mixed.count(half) == 2 and mixed.index(deep) == 1 and other in mixed
+    mixed.remove(other)
+    assert len(mixed) == 6 and other not in mixed
+    d = manager.dict({half: 1}, deep=deep)
+    d.update({"half": half, 1 << 600_000: 2})
+    d["deep"] = endless()
+    assert (d[half], d["half"], d[1 << 600_000], d.keys()[0]) == (1, half, 2, half)
+    found = d["deep"]
+    assert found[1] is found
+
+
+@pytest.mark.parametrize("key", [None, lambda number: -number], ids=["plain", "key"])
+def test_sorting_loses_nothing_that_others_write(manager, key):
+    numbers, rounds = manager.list(), 2000
+    done = threading.Event()
+
+    def append():
+        for number in range(rounds):
+            numbers.append(number)
+        done.set()
+
+    thread = threading.Thread(target=append)
+    thread.start()
+    while not done.is_set():
+        numbers.sort(key=key)
+    thread.join()
+    numbers.sort(key=key)
+    assert numbers[:] == sorted(range(rounds), key=key)
 
 
 def test_a_list_is_like_pythons(manager):
