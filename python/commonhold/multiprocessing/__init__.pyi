@@ -24,7 +24,6 @@ from multiprocessing import cpu_count as cpu_count
 from multiprocessing import current_process as current_process
 from multiprocessing import freeze_support as freeze_support
 from multiprocessing import get_all_start_methods as get_all_start_methods
-from multiprocessing import get_context as get_context
 from multiprocessing import get_logger as get_logger
 from multiprocessing import get_start_method as get_start_method
 from multiprocessing import log_to_stderr as log_to_stderr
@@ -33,11 +32,22 @@ from multiprocessing import reducer as reducer
 from multiprocessing import set_executable as set_executable
 from multiprocessing import set_forkserver_preload as set_forkserver_preload
 from multiprocessing import set_start_method as set_start_method
+from multiprocessing import connection as connection
+from multiprocessing import dummy as dummy
+from multiprocessing import pool as pool
+from multiprocessing import process as process
+from multiprocessing import queues as queues
+from multiprocessing import reduction as reduction
+from multiprocessing import shared_memory as shared_memory
+from multiprocessing import sharedctypes as sharedctypes
+from multiprocessing import synchronize as synchronize
+from multiprocessing import util as util
 
 from commonhold.multiprocessing.base import AutoProxy as AutoProxy
 from commonhold.multiprocessing.base import BaseProxy as BaseProxy
 from commonhold.multiprocessing.base import MakeProxyType as MakeProxyType
 from commonhold.multiprocessing.base import Token as Token
+from commonhold.multiprocessing.context import get_context as get_context
 from commonhold.multiprocessing.errors import AuthenticationError as AuthenticationError
 from commonhold.multiprocessing.errors import ProcessError as ProcessError
 from commonhold.multiprocessing.errors import RemoteError as RemoteError
@@ -57,23 +67,57 @@ from commonhold.multiprocessing.proxies import ValueProxy as ValueProxy
 
 __all__ = [
     "AcquirerProxy",
+    "Array",
     "ArrayProxy",
     "AuthenticationError",
     "AutoProxy",
+    "Barrier",
     "BarrierProxy",
     "BaseManager",
     "BaseProxy",
+    "BoundedSemaphore",
+    "BufferTooShort",
+    "Condition",
     "ConditionProxy",
     "DictProxy",
+    "Event",
     "EventProxy",
     "IteratorProxy",
+    "JoinableQueue",
     "ListProxy",
+    "Lock",
     "MakeProxyType",
     "Manager",
     "NamespaceProxy",
+    "Pipe",
+    "Pool",
+    "Process",
     "ProcessError",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
     "RemoteError",
+    "Semaphore",
+    "SimpleQueue",
     "SyncManager",
+    "TimeoutError",
     "Token",
+    "Value",
     "ValueProxy",
+    "active_children",
+    "allow_connection_pickling",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_logger",
+    "get_start_method",
+    "log_to_stderr",
+    "parent_process",
+    "reducer",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
 ]

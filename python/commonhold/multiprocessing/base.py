@@ -15,6 +15,7 @@ TYPEIDS = {
     "condition": "Condition",
     "dict": "dict",
     "event": "Event",
+    "iterator": "Iterator",
     "list": "list",
     "lock": "Lock",
     "namespace": "Namespace",
@@ -57,7 +58,10 @@ class Token:
 def token_of(typeid, address, referent, extra):
     """The token of an object that this process has a referent of."""
     extra = {"kind": referent.kind, "name": referent.name} | extra
-    number = referent.name if referent.name is not None else f"{referent._oid:x}"
+    if referent.kind == "iterator":
+        number = f"{id(referent):x}"
+    else:
+        number = referent.name if referent.name is not None else f"{referent._oid:x}"
     return Token(typeid, address, number, extra, referent)
 
 
@@ -80,6 +84,8 @@ class BaseProxy:
         if authkey is None:
             authkey = manager._authkey if manager is not None else clients.key_of(token.address)
         self._authkey = process.AuthenticationString(authkey)
+        # What results of methods become proxies, and as what they are registered.
+        self._typeids = token._extra.get("typeids") or getattr(type(self), "_method_to_typeid_", None) or {}
         self._methods = frozenset(exposed or type(self)._exposed_ or registry.public_methods(token._extra["kind"]))
         self._referent = None
         # The process that holds the object, as `clients` counts them.
@@ -101,7 +107,22 @@ class BaseProxy:
         """Calls a method of the object and returns a copy of its result."""
         if methodname not in self._methods and methodname not in _ANY:
             raise self._unknown(methodname)
-        return self._perform(methodname, args, kwds)
+        result = self._perform(methodname, args, kwds)
+        return self._shared(self._typeids[methodname], result) if methodname in self._typeids else result
+
+    def _shared(self, typeid, result):
+        """A proxy of what a method returned."""
+        if isinstance(result, BaseProxy):
+            return result
+        try:
+            referent = registry.shared(self._referent.client, typeid, result)
+        except registry.NotHosted:
+            raise remote() from None
+        make, exposed = CLASSES[referent.kind], None
+        if self._manager is not None and typeid in self._manager._registry:
+            _, exposed, _, make = self._manager._registry[typeid]
+        token = token_of(typeid, self._token.address, referent, {})
+        return make(token, self._serializer, manager=self._manager, authkey=self._authkey, exposed=exposed)
 
     def _perform(self, methodname, args=(), kwds={}):
         """Calls a method whether it is exposed or not."""
@@ -111,7 +132,7 @@ class BaseProxy:
         try:
             return referent.perform(methodname, args, kwds)
         except errors.Error as error:
-            raise translated(error, referent.client.gone) from None
+            raise translated(error, self._is_shared() and referent.client.gone or None) from None
 
     def _getvalue(self):
         """A copy of the object."""
@@ -135,7 +156,7 @@ class BaseProxy:
     def _oid(self):
         """The number by which sessions hold the object; None if nothing has to be held."""
         extra = self._token._extra
-        if extra.get("name") is not None or extra["kind"] is None:
+        if extra.get("name") is not None or extra["kind"] in (None, "iterator"):
             return None
         return int(self._id, 16)
 

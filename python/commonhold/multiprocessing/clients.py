@@ -15,7 +15,8 @@ from commonhold.client import Client as NativeClient
 from commonhold.multiprocessing.codec import Codec
 from commonhold.multiprocessing.errors import ManagerGone, translated
 
-#: How long a server that keeps its data is waited for when the connection breaks, in seconds, and any other.
+#: How long a server that keeps its data is waited for when the connection breaks, in seconds, and any other: on this machine
+#: it has ended, and all that it had; a network may recover.
 PATIENCE = 60.0
 IMPATIENCE = 2.0
 # A proxy on its way to another process, or inherited by one that just starts, is kept for so long.
@@ -35,7 +36,10 @@ def url_of(address):
         if address.startswith("\0"):
             raise ValueError("sockets in the abstract namespace are not supported: use the path of a file")
         return "unix://" + os.path.abspath(address)
-    host, port = address
+    try:
+        host, port = address
+    except (TypeError, ValueError):
+        raise ValueError(f"address type of {address!r} unrecognized") from None
     host = host or "127.0.0.1"
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
@@ -130,7 +134,7 @@ def _connect(address, authkey):
     until = time.monotonic() + IMPATIENCE
     while True:
         try:
-            client = Client(address, authkey, IMPATIENCE)
+            client = Client(address, authkey, 0.0 if isinstance(address, str) else IMPATIENCE)
             if client.status()["data"]:
                 # It comes back with all that it had.
                 client.end("another connection took over")

@@ -5,6 +5,20 @@ import pickle
 from multiprocessing.reduction import ForkingPickler
 
 
+def pickled(dump, value):
+    """Has a pickler dump a value. What that raises is the calling program's own error, and is marked as such."""
+    try:
+        return dump(value)
+    except Exception as error:
+        error._commonhold_own = True
+        raise
+
+
+def is_own(error):
+    """Whether an error is of `pickled`."""
+    return getattr(error, "_commonhold_own", False)
+
+
 class _Pickler(ForkingPickler):
     def __init__(self, file, address):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
@@ -45,7 +59,7 @@ class Codec:
     def dumps(self, value):
         file = io.BytesIO()
         pickler = _Pickler(file, self._address)
-        pickler.dump(value)
+        pickled(pickler.dump, value)
         return file.getvalue(), pickler.objects
 
     def loads(self, data, proxies):

@@ -1,16 +1,18 @@
 """Managers: they start a server in a process of its own, or connect to one, and make proxies of its objects."""
 
+import errno
 import os
 import sys
 import time
-from multiprocessing import connection, get_context, pool, process, util
+from multiprocessing import connection, get_context, managers, pool, process, util
 from multiprocessing.reduction import ForkingPickler
 
 from commonhold import errors
 from commonhold.multiprocessing import clients, registry
 from commonhold.multiprocessing.base import AutoProxy, BaseProxy, MakeProxyType, RebuildProxy, Token, token_of
+from commonhold.multiprocessing.child import REQUESTS, run, serve_here
+from commonhold.multiprocessing.codec import is_own, pickled
 from commonhold.multiprocessing.errors import ProcessError, RemoteError, remote, translated
-from commonhold.multiprocessing.process import REQUESTS, run, serve_here
 from commonhold.multiprocessing.proxies import (
     AcquirerProxy,
     ArrayProxy,
@@ -24,12 +26,15 @@ from commonhold.multiprocessing.proxies import (
     NamespaceProxy,
     ValueProxy,
 )
-from commonhold.multiprocessing.registry import Array, Namespace, Value
+from commonhold.multiprocessing.registry import Array, Namespace, NotHosted, Value
 
 __all__ = ["BaseManager", "BaseProxy", "SyncManager", "Token"]
 
 # A manager that was just started again has its service a moment after its server.
 _SERVICE_FOR = 2.0
+# What goes wrong with the arguments of a creation, which CPython's manager makes in its own process. A signal's handler may
+# raise anything else meanwhile.
+_OF_MAKING = (errors.Error, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, NotImplementedError)
 
 
 class State:
@@ -70,6 +75,8 @@ class BaseManager:
         self._ctx = ctx or get_context()
         self._shutdown_timeout = shutdown_timeout
         self._process = None
+        # What its process was told at the start; none has not been started by this.
+        self._told = None
 
     @property
     def address(self):
@@ -92,12 +99,10 @@ class BaseManager:
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         control, child = self._ctx.Pipe()
-        address = self._address
-        if address is None:
-            address = connection.arbitrary_address("AF_UNIX")
+        address, callables = _listens_at(self._address), self._callables()
         started = self._ctx.Process(
             target=run,
-            args=(self._callables(), address, bytes(self._authkey), self._data(), child, initializer, initargs),
+            args=(callables, address, bytes(self._authkey), self._data(), child, initializer, initargs),
         )
         identity = ":".join(map(str, started._identity))
         started.name = f"{type(self).__name__}-{identity}"
@@ -112,7 +117,7 @@ class BaseManager:
         if error is not None:
             started.join()
             raise error
-        self._address = address
+        self._address, self._told = address, callables
         clients.remember_key(address, self._authkey)
         self._state.value = State.STARTED
         self.shutdown = util.Finalize(
@@ -180,27 +185,41 @@ class BaseManager:
         entry = self._registry.get(typeid, (None, None, None, AutoProxy))
         try:
             made, extra = self._make(client, typeid, entry[0], args, kwds)
-        except RemoteError:
-            raise
         except errors.ConnectionLost as error:
             raise translated(error, client.gone) from None
-        except Exception:
+        except _OF_MAKING as error:
+            if is_own(error):
+                raise
             raise remote() from None
+        if entry[2]:
+            extra |= {"typeids": entry[2]}
         exposed = entry[1] or registry.public_methods(made.kind)
         return token_of(typeid, self._address, made, extra), tuple(exposed)
 
     def _make(self, client, typeid, registered, args, kwds):
         native = registry.maker(registered)
         if native is None:
-            what, answer = self._ask(client, "create", typeid, args, kwds)
+            what, answer = self._ask(client, "create", typeid, [args, kwds], self._late(typeid, registered))
             if what == "made":
                 return answer._referent, {}
             native = registry.MAKERS[registry.TYPES[answer]]
         return native[0](client, *args, **kwds)
 
+    def _late(self, typeid, registered):
+        """The pickle of what was registered after the start; None if the manager's process knows it, or is another's."""
+        if registered is None or self._told is None or self._told.get(typeid) is registered:
+            return None
+        try:
+            return bytes(ForkingPickler.dumps(registered))
+        except Exception as error:
+            raise NotHosted(
+                f"{typeid!r} was registered after start(), and what is to be called cannot be sent to the manager's process "
+                f"({error}): register it before, or define it in a module"
+            ) from None
+
     def _ask(self, client, verb, *arguments):
         """Has the service in the manager's process do something."""
-        request = bytes(ForkingPickler.dumps((verb, *arguments)))
+        request = bytes(pickled(ForkingPickler.dumps, (verb, *arguments)))
         requests = client._make("queue", REQUESTS, {"exists": True})
         until = time.monotonic() + _SERVICE_FOR
         while True:
@@ -211,7 +230,9 @@ class BaseManager:
                 break
             except (errors.NotFound, errors.ObjectGone):
                 if time.monotonic() > until:
-                    raise
+                    raise NotHosted(
+                        f"nothing can be called at {self._address!r}: the server there is in no manager's process"
+                    ) from None
                 time.sleep(0.05)
         if what == "error":
             raise RemoteError(answer)
@@ -224,7 +245,7 @@ class BaseManager:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             known = name in self._ask(self._client(), "typeids")[1]
-        except errors.Refused:
+        except (errors.Refused, NotHosted):
             known = False
         if not known:
             raise AttributeError(f"nothing is registered as {name!r}, neither here nor in the manager's process")
@@ -259,7 +280,8 @@ class BaseManager:
         """Registers a type, for this class of managers and those that derive from it later.
 
         callable: what makes an object; a type that the server itself has, or a function that is called in the manager's
-        process and returns a dict or a list.
+        process and returns a dict or a list. One that is registered after the start has to be found there: in a module.
+        method_to_typeid: methods that return a dict, a list or an iterator, and what proxies of that are registered as.
         """
         if "_registry" not in cls.__dict__:
             cls._registry = cls._registry.copy()
@@ -280,13 +302,20 @@ class BaseManager:
         setattr(cls, typeid, create)
 
 
+def _listens_at(address):
+    """Where a server listens: at this address, or at a socket in a folder of its own."""
+    if address is None:
+        return connection.arbitrary_address("AF_UNIX")
+    if isinstance(address, str) and not os.path.isdir(os.path.dirname(os.path.abspath(address))):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address)
+    return address
+
+
 class ForegroundServer:
     """A server that serves in the process that asks for it: see `BaseManager.get_server`."""
 
     def __init__(self, manager):
-        address = manager._address
-        if address is None:
-            address = connection.arbitrary_address("AF_UNIX")
+        address = _listens_at(manager._address)
         #: Keeps the address from others until it serves.
         self.listener = connection.Listener(address) if isinstance(address, tuple) else None
         self.address = self.listener.address if self.listener is not None else address
@@ -330,6 +359,16 @@ SyncManager.register("Iterator", proxytype=IteratorProxy, create_method=False)
 
 def Manager():
     """A manager that has started."""
-    manager = SyncManager(ctx=get_context())
+    return started(get_context())
+
+
+def started(context):
+    """A manager that has started, whose process is of this context."""
+    manager = SyncManager(ctx=context)
     manager.start()
     return manager
+
+
+def __getattr__(name):
+    """What this package does not have of its own is multiprocessing's."""
+    return getattr(managers, name)

@@ -5,6 +5,8 @@ from _typeshed import SupportsKeysAndGetItem
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing.connection import Listener
 from multiprocessing.context import BaseContext
+from multiprocessing.managers import Server as Server
+from multiprocessing.managers import SharedMemoryManager as SharedMemoryManager
 from multiprocessing.util import Finalize
 from types import TracebackType
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias, TypeVar, overload
@@ -118,3 +120,5 @@ class SyncManager(BaseManager):
     def Pool(self, *args: Any, **kwds: Any) -> NoReturn: ...
 
 def Manager() -> SyncManager: ...
+def started(context: BaseContext) -> SyncManager: ...
+def __getattr__(name: str) -> Any: ...

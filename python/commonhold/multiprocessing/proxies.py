@@ -4,7 +4,7 @@ import collections.abc
 import types
 
 from commonhold.multiprocessing import clients, registry, synchronizers
-from commonhold.multiprocessing.base import CLASSES, TYPEIDS, AutoProxy, BaseProxy, MakeProxyType, Token, token_of
+from commonhold.multiprocessing.base import CLASSES, TYPEIDS, AutoProxy, BaseProxy, MakeProxyType, token_of
 
 
 class IteratorProxy(BaseProxy):
@@ -204,9 +204,7 @@ class DictProxy(_Tracked, BaseDictProxy):
     _method_to_typeid_ = {"__iter__": "Iterator"}
 
     def __iter__(self):
-        found = self._callmethod("__iter__")
-        token = Token("Iterator", self._token.address, f"{id(found):x}", {"kind": None}, found)
-        return IteratorProxy(token, self._serializer, manager=self._manager, authkey=self._authkey)
+        return self._callmethod("__iter__")
 
     def __ior__(self, value):
         self._callmethod("__ior__", (value,))
@@ -230,6 +228,7 @@ CLASSES |= {
     "condition": ConditionProxy,
     "dict": DictProxy,
     "event": EventProxy,
+    "iterator": IteratorProxy,
     "list": ListProxy,
     "lock": AcquirerProxy,
     "namespace": NamespaceProxy,

@@ -161,10 +161,24 @@ class Dict(Referent, mapping.Dict):
         return repr(self.copy())
 
 
+class Iterator:
+    """An iterator of this process."""
+
+    kind = "iterator"
+    name = None
+
+    def __init__(self, iterator):
+        self._iterator = iterator
+
+    def perform(self, name, args, kwds):
+        return getattr(self._iterator, name)(*args, **kwds)
+
+
 class DictIterator:
     """The keys of a dict, page by page. A dict whose size changes meanwhile ends it as it ends an iteration in Python."""
 
     kind = "iterator"
+    name = None
 
     def __init__(self, dictionary):
         self._dict = dictionary

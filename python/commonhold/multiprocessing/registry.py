@@ -65,6 +65,14 @@ class NotHosted(NotImplementedError):
     """Only Python code in the manager's process could do this."""
 
 
+def not_hosted(name, kind):
+    """The error where a program wants something to be shared that the server has no kind for."""
+    return NotHosted(
+        f"{name} is a {kind.__module__}.{kind.__qualname__}: this version shares dicts and lists that a program builds in "
+        "the manager's process, and types that the server has, but no other objects"
+    )
+
+
 def public_methods(kind):
     """The methods that a proxy has which nobody chose methods for."""
     return _PUBLIC[kind]
@@ -173,6 +181,15 @@ MAKERS = {
 
 #: What is registered for each kind.
 TYPES = {kind: python for python, (_, kind) in MAKERS.items()}
+
+
+def shared(client, typeid, found):
+    """What stands for a plain object that a method returned, as an object of its own."""
+    if hasattr(found, "__next__"):
+        return found if hasattr(found, "perform") else referents.Iterator(found)
+    if type(found) not in (dict, list):
+        raise not_hosted(typeid, type(found))
+    return MAKERS[type(found)][0](client, found)[0]
 
 
 def maker(callable):

@@ -137,6 +137,16 @@ def test_who_connects_needs_the_key():
         SyncManager("/tmp/there/is/none", KEY).connect()
     with pytest.raises(TypeError):
         SyncManager(authkey="text")
+    with pytest.raises(ValueError, match="address type of None unrecognized"):
+        SyncManager().connect()
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    address = str(tmp_path / "none" / "socket")
+    for act in (SyncManager(address).start, SyncManager(address).get_server):
+        with pytest.raises(FileNotFoundError, match="none/socket"):
+            act()
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_server_is_made_before_it_serves():
@@ -258,19 +268,6 @@ def test_another_serializer_is_refused_with_a_sentence():
         SyncManager(serializer="xmlrpclib")
 
 
-def test_what_is_registered_too_late_is_not_known_to_the_process(own):
-    class Late(Own):
-        pass
-
-    Late.register("late", make)
-    late = Late(own.address)
-    late.connect()
-    with pytest.raises(RemoteError, match="'late' is not registered in the manager's process"):
-        late.late()
-    Late.register("made_here", dict)
-    assert late.made_here(a=1).get("a") == 1
-
-
 def test_who_connects_need_not_register(own):
     other = BaseManager(own.address)
     other.connect()
@@ -280,7 +277,7 @@ def test_who_connects_need_not_register(own):
         other.nothing
 
 
-def test_a_killed_manager_is_an_error_of_the_connection(manager):
+def test_a_killed_manager_is_an_error_of_the_connection_at_once(manager):
     shared = manager.dict(a=1)
     blocked = manager.Event()
     failed = []

@@ -30,7 +30,8 @@ def run(callables, address, authkey, data, control, initializer, initargs):
     control: a connection to the process that started it, which is told the address, and says when to stop.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = _watch(process.parent_process())
+    program = process.parent_process()
+    parent = _watch(program)
     if initializer is not None:
         initializer(*initargs)
     with _ending_in_order():
@@ -44,6 +45,16 @@ def run(callables, address, authkey, data, control, initializer, initargs):
             server.serve_until([control, *parent])
         finally:
             server.stop()
+            if not program.is_alive():
+                _remove_folder(server.address)
+
+
+def _remove_folder(address):
+    """Removes the folder that multiprocessing made for sockets, as the program would have done."""
+    if isinstance(address, str) and os.path.basename(os.path.dirname(address)).startswith("pymp-"):
+        # Another manager may still have its socket there.
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(address))
 
 
 def _watch(parent):
@@ -147,28 +158,31 @@ class Service:
 
     def _answer(self, request, reply):
         try:
-            answer = self._perform(*pickle.loads(request))
-        except Exception:
+            verb, *arguments = pickle.loads(request)
+            answer = getattr(self, "_do_" + verb)(*arguments)
+        except BaseException:
+            # Whoever asked waits for an answer, even if the program meant to exit.
             answer = ("error", remote().args[0])
         try:
             reply.put(answer)
         except errors.Error as error:
             util.info("nobody hears an answer: %s", error)
 
-    def _perform(self, verb, *arguments):
-        return getattr(self, "_do_" + verb)(*arguments)
-
     def _do_typeids(self):
         return "typeids", list(self._callables)
 
-    def _do_create(self, typeid, args, kwds):
+    def _do_create(self, typeid, given, late=None):
+        """Calls what is registered, with given arguments. late: the pickle of what was registered after the start."""
+        if late is not None:
+            self._callables[typeid] = _late(typeid, late)
         if typeid not in self._callables:
-            raise KeyError(f"{typeid!r} is not registered in the manager's process: register it before start()")
+            raise KeyError(f"{typeid!r} is not registered in the manager's process")
         made, name = self._callables[typeid], typeid
         if registry.maker(made):
             return "native", registry.maker(made)[1]
         if isinstance(made, type):
-            raise _not_hosted(typeid, made)
+            raise registry.not_hosted(typeid, made)
+        args, kwds = given
         if made is None:
             if kwds or len(args) != 1:
                 raise ValueError("Without callable, must have one non-keyword argument")
@@ -178,8 +192,11 @@ class Service:
                 named = [f"{key}={value!r}" for key, value in kwds.items()]
                 name = f"{typeid}({', '.join([*map(repr, args), *named])})"
             found = made(*args, **kwds)
-        # One reference is the name here, one the argument.
-        lasting = sys.getrefcount(found) > 2
+        # The arguments are not the program's own, even if it returns one.
+        given.clear()
+        del args, kwds
+        alone = []
+        lasting = sys.getrefcount(found) > sys.getrefcount(alone)
         return "made", self._adoption.adopt(name, found, lasting)
 
     def _do_count(self):
@@ -187,11 +204,15 @@ class Service:
         return "count", self._client.status()["held"] - len(self._replies)
 
 
-def _not_hosted(name, kind):
-    return registry.NotHosted(
-        f"{name} is a {kind.__module__}.{kind.__qualname__}: this version shares dicts and lists that a program builds in "
-        "the manager's process, and types that the server has, but no other objects"
-    )
+def _late(typeid, pickled):
+    """What was registered after this process began."""
+    try:
+        return pickle.loads(pickled)
+    except Exception as error:
+        raise registry.NotHosted(
+            f"{typeid!r} was registered after start(), and what is to be called cannot be found in the manager's process "
+            f"({error}): register it before, or define it in a module"
+        ) from None
 
 
 class Adoption:
@@ -211,7 +232,7 @@ class Adoption:
         """The shared object of one that the program built. lasting: the program itself keeps it."""
         kind = _ADOPTED.get(type(found))
         if kind is None:
-            raise _not_hosted(name, type(found))
+            raise registry.not_hosted(name, type(found))
         if not lasting:
             return registry.MAKERS[type(found)][0](self._client, found)[0]
         with self._lock:
