@@ -9,7 +9,11 @@ impl Value {
     /// A key or member that its dict or set has twice, anywhere in this value.
     ///
     /// What cannot be a key equals nothing here. Nesting must have been [bounded](Value::is_too_large) before.
+    #[inline]
     pub fn twice(&self) -> Option<&Value> {
+        if self.is_small() {
+            return None;
+        }
         match self {
             Value::Set(members) | Value::Frozenset(members) => twice(members.iter()),
             Value::Dict(pairs) => twice(pairs.iter().map(|(key, _)| key)),

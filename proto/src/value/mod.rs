@@ -4,6 +4,7 @@
 //! that may be frozen. Everything else travels as [`Opaque`], which the server stores and never looks into.
 
 pub(crate) mod append;
+mod elements;
 mod equal;
 mod json;
 mod key;
@@ -149,7 +150,24 @@ impl Value {
         self.exceeds(DEPTH_MAX + LEVELS_AROUND)
     }
 
+    #[inline]
     fn exceeds(&self, depth: usize) -> bool {
+        if self.is_small() {
+            return depth == 0;
+        }
+        self.exceeds_within(depth)
+    }
+
+    /// Is it of a fixed size, or a text? Nearly all elements are, and are not looked into.
+    #[inline]
+    const fn is_small(&self) -> bool {
+        matches!(
+            self,
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)
+        )
+    }
+
+    fn exceeds_within(&self, depth: usize) -> bool {
         match self {
             Value::BigInt(number) => number.bits() >= 8 * INT_BYTES_MAX as u64,
             Value::List(items)
@@ -174,34 +192,41 @@ impl Value {
     }
 
     /// About how many bytes this takes in memory: what limits count.
+    #[inline]
     pub fn size(&self) -> usize {
         size_of::<Value>()
             + match self {
-                Value::BigInt(number) => {
-                    usize::try_from(number.bits() / 8).unwrap_or(usize::MAX / 2)
-                }
-                Value::Text(text) => text.len(),
-                Value::Bytes(bytes) => bytes.len(),
-                Value::List(items)
-                | Value::Tuple(items)
-                | Value::Set(items)
-                | Value::Frozenset(items) => items.iter().map(Value::size).sum(),
-                Value::Dict(pairs) => pairs
-                    .iter()
-                    .map(|(key, value)| key.size() + value.size())
-                    .sum(),
-                Value::Reference(reference) => reference.size(),
-                Value::Opaque(opaque) => {
-                    let references = opaque.references.iter();
-                    size_of::<Opaque>()
-                        + opaque.codec.len()
-                        + opaque.bytes.len()
-                        + references
-                            .map(|reference| size_of::<Reference>() + reference.size())
-                            .sum::<usize>()
-                }
                 Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+                Value::Text(text) => text.len(),
+                _ => self.size_within(),
             }
+    }
+
+    fn size_within(&self) -> usize {
+        match self {
+            Value::BigInt(number) => usize::try_from(number.bits() / 8).unwrap_or(usize::MAX / 2),
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(items)
+            | Value::Tuple(items)
+            | Value::Set(items)
+            | Value::Frozenset(items) => items.iter().map(Value::size).sum(),
+            Value::Dict(pairs) => pairs
+                .iter()
+                .map(|(key, value)| key.size() + value.size())
+                .sum(),
+            Value::Reference(reference) => reference.size(),
+            Value::Opaque(opaque) => {
+                let references = opaque.references.iter();
+                size_of::<Opaque>()
+                    + opaque.codec.len()
+                    + opaque.bytes.len()
+                    + references
+                        .map(|reference| size_of::<Reference>() + reference.size())
+                        .sum::<usize>()
+            }
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+        }
     }
 }
 

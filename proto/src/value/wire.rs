@@ -3,6 +3,7 @@
 //! The numbers are those of `message Value` in `commonhold.proto`; a test compares the bytes with what the generated
 //! descriptor makes of them. Nesting is bounded by prost's recursion limit here and by `DEPTH_MAX` at admission.
 
+use super::elements::{self, Pairs};
 use super::{CompactString, Opaque, Reference, Value};
 use crate::Oid;
 use bytes::{Buf, BufMut, Bytes};
@@ -11,10 +12,10 @@ use prost::encoding::{self, DecodeContext, WireType};
 use prost::{DecodeError, Message};
 
 const NULL: u32 = 1;
-const BOOL: u32 = 2;
+pub(super) const BOOL: u32 = 2;
 pub(super) const INT: u32 = 3;
 const BIG_INT: u32 = 4;
-const FLOAT: u32 = 5;
+pub(super) const FLOAT: u32 = 5;
 pub(super) const TEXT: u32 = 6;
 const BYTES: u32 = 7;
 pub(super) const LIST: u32 = 8;
@@ -31,38 +32,6 @@ const COPY_BELOW: usize = 16 << 10;
 /// What a field below 16 begins with.
 pub(super) const fn key(tag: u32, wire_type: WireType) -> u8 {
     tag.to_le_bytes()[0] << 3 | wire_type as u8
-}
-
-/// `message Values`.
-#[derive(Debug, Default)]
-struct Items(Vec<Value>);
-
-impl Message for Items {
-    fn encode_raw(&self, buf: &mut impl BufMut) {
-        encoding::message::encode_repeated(1, &self.0, buf);
-    }
-
-    fn merge_field(
-        &mut self,
-        tag: u32,
-        wire_type: WireType,
-        buf: &mut impl Buf,
-        ctx: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        if tag != 1 {
-            return encoding::skip_field(wire_type, tag, buf, ctx);
-        }
-        self.0.push(merge_value(wire_type, buf, ctx)?);
-        Ok(())
-    }
-
-    fn encoded_len(&self) -> usize {
-        encoding::message::encoded_len_repeated(1, &self.0)
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 fn items_len(tag: u32, items: &[Value]) -> usize {
@@ -91,9 +60,7 @@ fn merge_items(
     buf: &mut impl Buf,
     ctx: DecodeContext,
 ) -> Result<Vec<Value>, DecodeError> {
-    let mut items = Items::default();
-    encoding::message::merge(wire_type, &mut items, buf, ctx)?;
-    Ok(items.0)
+    elements::merge(wire_type, buf, ctx)
 }
 
 fn merge_pairs(
@@ -101,108 +68,11 @@ fn merge_pairs(
     buf: &mut impl Buf,
     ctx: DecodeContext,
 ) -> Result<Vec<(Value, Value)>, DecodeError> {
-    let mut pairs = Pairs::default();
-    encoding::message::merge(wire_type, &mut pairs, buf, ctx)?;
+    let pairs: Pairs = elements::merge(wire_type, buf, ctx)?;
     match pairs.key {
         None => Ok(pairs.whole),
         Some(_) => Err(invalid("a dict has a key without a value")),
     }
-}
-
-/// `message Values` whose values are keys and values by turns.
-#[derive(Debug, Default)]
-struct Pairs {
-    whole: Vec<(Value, Value)>,
-    /// The key whose value comes next.
-    key: Option<Value>,
-}
-
-impl Message for Pairs {
-    fn encode_raw(&self, buf: &mut impl BufMut) {
-        for (key, value) in &self.whole {
-            encoding::message::encode(1, key, buf);
-            encoding::message::encode(1, value, buf);
-        }
-    }
-
-    fn merge_field(
-        &mut self,
-        tag: u32,
-        wire_type: WireType,
-        buf: &mut impl Buf,
-        ctx: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        if tag != 1 {
-            return encoding::skip_field(wire_type, tag, buf, ctx);
-        }
-        let value = merge_value(wire_type, buf, ctx)?;
-        match self.key.take() {
-            None => self.key = Some(value),
-            Some(key) => self.whole.push((key, value)),
-        }
-        Ok(())
-    }
-
-    fn encoded_len(&self) -> usize {
-        pairs_inner_len(&self.whole)
-    }
-
-    fn clear(&mut self) {
-        *self = Pairs::default();
-    }
-}
-
-fn merge_value(
-    wire_type: WireType,
-    buf: &mut impl Buf,
-    ctx: DecodeContext,
-) -> Result<Value, DecodeError> {
-    if wire_type == WireType::LengthDelimited
-        && let Some((value, length)) = small(buf.chunk())
-    {
-        buf.advance(length);
-        return Ok(value);
-    }
-    let mut value = Value::Null;
-    encoding::message::merge(wire_type, &mut value, buf, ctx)?;
-    Ok(value)
-}
-
-/// The value that some bytes begin with behind its length, and how many it takes, if it is of a few bytes and written as most
-/// are: the many of a large dict or list are read at once so, and all others by the rules of the format.
-fn small(bytes: &[u8]) -> Option<(Value, usize)> {
-    const TRUTH: u8 = key(BOOL, WireType::Varint);
-    const NUMBER: u8 = key(INT, WireType::Varint);
-    const DOUBLE: u8 = key(FLOAT, WireType::SixtyFourBit);
-    const STRING: u8 = key(TEXT, WireType::LengthDelimited);
-
-    let (length, rest) = bytes.split_first()?;
-    let length = usize::from(*length);
-    if length >= 0x80 {
-        return None;
-    }
-    let (key, mut content) = rest.get(..length)?.split_first()?;
-    let value = match *key {
-        NUMBER => {
-            let number = encoding::decode_varint(&mut content).ok()?;
-            let sign = (number & 1).cast_signed();
-            content
-                .is_empty()
-                .then_some(Value::Int((number >> 1).cast_signed() ^ -sign))?
-        }
-        STRING => {
-            let (length, text) = content.split_first()?;
-            let text = (usize::from(*length) == text.len()).then_some(text)?;
-            Value::Text(CompactString::from_utf8(text).ok()?)
-        }
-        DOUBLE => Value::Float(f64::from_le_bytes(content.try_into().ok()?)),
-        TRUTH => match content {
-            [truth @ 0..=1] => Value::Bool(*truth == 1),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    Some((value, 1 + length))
 }
 
 fn text_len(text: &str) -> usize {
@@ -406,54 +276,5 @@ impl From<crate::wire::Opaque> for Opaque {
             bytes: detached(wire.bytes),
             references: wire.references.into_iter().map(Reference::from).collect(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::value::strategy;
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    fn read(mut bytes: &[u8]) -> Result<(Value, usize), DecodeError> {
-        let (mut value, whole) = (Value::Null, bytes.len());
-        let context = DecodeContext::default();
-        encoding::message::merge(WireType::LengthDelimited, &mut value, &mut bytes, context)?;
-        Ok((value, whole - bytes.len()))
-    }
-
-    proptest! {
-        #[test]
-        fn small_values_are_what_they_are_by_the_rules(
-            value in strategy::value(),
-            after in vec(any::<u8>(), 0..3),
-            likely in vec(prop_oneof![0u8..12, 16u8..50, any::<u8>()], 0..12),
-        ) {
-            let mut encoded = value.encode_length_delimited_to_vec();
-            encoded.extend(after);
-            for bytes in [encoded, likely] {
-                if let Some(told) = small(&bytes) {
-                    prop_assert_eq!(format!("{:?}", read(&bytes)), format!("{:?}", Ok::<_, ()>(told)));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn few_bytes_are_read_at_once() {
-        for value in [
-            Value::Int(i64::MIN),
-            Value::Bool(true),
-            Value::Float(0.5),
-            "x".repeat(125).as_str().into(),
-        ] {
-            let encoded = value.encode_length_delimited_to_vec();
-            assert_eq!(small(&encoded), Some((value, encoded.len())));
-        }
-        let cut = Value::Int(300).encode_length_delimited_to_vec();
-        assert_eq!(small(&cut[..cut.len() - 1]), None);
-        assert_eq!(small(&[4, 24, 2, 24, 4]), None, "the last of two counts");
-        assert_eq!(small(&[3, 50, 1, 0xff]), None, "no text");
     }
 }
