@@ -6,7 +6,7 @@ use crate::error::{Error, Happened};
 use crate::establish::{Established, Failure, establish};
 use crate::lane::{FrameWriter, Violation};
 use crate::net::{Net, within};
-use crate::options::Liveness;
+use crate::options::{Liveness, StandIn};
 use crate::session::{Seat, Session};
 use crate::shared::{Next, SharedLane, Standing};
 use commonhold_proto::{Fence, wire};
@@ -106,10 +106,12 @@ async fn connect<N: Net>(
             Some(Err(Failure::Again(error))) => error,
             None => session.unreachable(std::io::ErrorKind::TimedOut.into()),
         };
-        let stand_in = session.absence.as_ref().map_or(Ok(false), |hook| hook());
-        if stand_in.map_err(Error::Configuration)? {
-            continue;
-        }
+        let stand_in = session.absence.as_ref().map(|hook| hook());
+        let error = match stand_in.transpose().map_err(Error::Configuration)? {
+            Some(StandIn::Serves) => continue,
+            Some(StandIn::Waits(Some(why))) => error.because(&why),
+            Some(StandIn::Waits(None)) | None => error,
+        };
         if Instant::now() + pause >= give_up {
             return Err(error);
         }

@@ -126,6 +126,18 @@ impl Error {
         }
     }
 
+    /// The same error, with what else is known about a server that cannot be reached.
+    #[must_use]
+    pub(crate) fn because(self, why: &str) -> Error {
+        match self {
+            Error::Unreachable { place, source } => Error::Unreachable {
+                place,
+                source: Arc::new(io::Error::new(source.kind(), format!("{source}; {why}"))),
+            },
+            other => other,
+        }
+    }
+
     /// The refusal's code, if it is one.
     pub fn code(&self) -> Option<Code> {
         match self {

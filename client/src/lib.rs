@@ -49,7 +49,7 @@ pub use commonhold_proto::{
 };
 pub use error::{Error, Happened, Result};
 pub use object::Object;
-pub use options::{Liveness, Options};
+pub use options::{Liveness, Options, StandIn};
 pub use place::Place;
 pub use proxy::{
     Acquire, Acquiring, Anonymous, Array, Barrier, Condition, Counter, Dead, Dict, Draft, Event,

@@ -30,7 +30,16 @@ pub struct Options {
 pub(crate) type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Asks whether something was done about a server that is not there, or why it is of no use to wait for one.
-pub(crate) type Absence = Arc<dyn Fn() -> std::result::Result<bool, String> + Send + Sync>;
+pub(crate) type Absence = Arc<dyn Fn() -> std::result::Result<StandIn, String> + Send + Sync>;
+
+/// What a program does about an absent server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StandIn {
+    /// It serves now: the client tries again at once.
+    Serves,
+    /// It does not serve, and why, if that helps whoever waited in vain.
+    Waits(Option<String>),
+}
 
 /// Where the key comes from.
 #[derive(Clone, Default)]
@@ -131,13 +140,12 @@ impl Options {
         self
     }
 
-    /// Runs after each try to connect that failed, in the thread that drives the client: a program that serves in the place
-    /// of a server that has ended says true once it does, and the client tries again at once. An error ends the calls that
-    /// wait, with its text.
+    /// Runs after each try to connect that failed, in the thread that drives the client: a program may serve in the place
+    /// of a server that has ended. An error ends the calls that wait, with its text.
     #[must_use]
     pub fn absence(
         mut self,
-        hook: impl Fn() -> std::result::Result<bool, String> + Send + Sync + 'static,
+        hook: impl Fn() -> std::result::Result<StandIn, String> + Send + Sync + 'static,
     ) -> Options {
         self.absence = Some(Arc::new(hook));
         self

@@ -7,7 +7,7 @@
 
 use crate::server::{Failed, start};
 use crate::wait;
-use commonhold::Options;
+use commonhold::{Options, StandIn};
 use commonhold_proto::{keyfile, place};
 use commonhold_server::store::StoreError;
 use commonhold_server::{Listen, Server as Inner};
@@ -27,6 +27,8 @@ use std::{fs, mem, process};
 const KEY: &str = "authkey";
 /// Whoever serves first makes the key, a moment after it has the lock.
 const KEY_WITHIN: Duration = Duration::from_secs(10);
+const NOT_A_CHILD: &str = "this is the child of a process that served before it was forked: it cannot serve, so open the \
+                           folder in another process first";
 /// A server that has much to read begins late.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -112,8 +114,9 @@ impl Shared {
     fn open(folder: &Path) -> Result<Shared, Failed> {
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| Failed::Other(format!("{}: {error}", folder.display())))?;
-        let folder = fs::canonicalize(folder).map_err(Failed::Folder)?;
+        made.map_err(|error| Failed::Folder(folder.to_owned(), error))?;
+        let path = fs::canonicalize(folder);
+        let folder = path.map_err(|error| Failed::Folder(folder.to_owned(), error))?;
         let shared = Shared {
             socket: place::socket(&|_| None, &folder),
             folder,
@@ -127,16 +130,17 @@ impl Shared {
         if is_childs() && !shared.folder.join(KEY).exists() {
             let folder = shared.folder.display();
             return Err(Failed::Other(format!(
-                "{folder} has no server, and this is the child of a process that served before it was forked: it cannot serve, \
-                 so open the folder in another process first"
+                "{folder} has no server, and {NOT_A_CHILD}"
             )));
         }
         let until = Instant::now() + KEY_WITHIN;
-        while !shared.stand_in()? && !shared.folder.join(KEY).exists() {
+        while let StandIn::Waits(why) = shared.stand_in()?
+            && !shared.folder.join(KEY).exists()
+        {
             if Instant::now() > until {
-                let folder = shared.folder.display();
+                let who = why.unwrap_or_else(|| shared.folder.display().to_string());
                 return Err(Failed::Other(format!(
-                    "{folder} is served by a process that gives no key: was it opened otherwise?"
+                    "{who}, and there is no key to be found: was it opened otherwise?"
                 )));
             }
             if wait::interrupted() {
@@ -147,18 +151,21 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Serves if nobody does. True if this process began to.
-    fn stand_in(&self) -> Result<bool, Failed> {
+    /// Serves if nobody does.
+    fn stand_in(&self) -> Result<StandIn, Failed> {
         // Whoever has it is at it, or was when this process was forked.
         let Some(mut standing) = self.standing.try_lock() else {
-            return Ok(false);
+            return Ok(StandIn::Waits(None));
         };
         standing.leave_to_parent();
-        if self.closed.load(Ordering::Acquire) || is_childs() {
-            return Ok(false);
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(StandIn::Waits(None));
+        }
+        if is_childs() {
+            return Ok(StandIn::Waits(Some(NOT_A_CHILD.to_owned())));
         }
         match standing.server.as_ref().map(has_failed) {
-            Some(false) => return Ok(false),
+            Some(false) => return Ok(StandIn::Waits(None)),
             // It has said why. The log is read again, by whoever is first.
             Some(true) => {
                 self.served_by.store(0, Ordering::Release);
@@ -180,9 +187,11 @@ impl Shared {
             Ok(server) => {
                 standing.server = Some(server);
                 self.served_by.store(process::id(), Ordering::Release);
-                Ok(true)
+                Ok(StandIn::Serves)
             }
-            Err(Failed::Store(StoreError::InUse { .. })) => Ok(false),
+            Err(Failed::Store(error @ StoreError::InUse { .. })) => {
+                Ok(StandIn::Waits(Some(error.to_string())))
+            }
             Err(failed) => Err(failed),
         }
     }

@@ -117,7 +117,7 @@ pub(crate) enum Failed {
     Start(StartError),
     Store(StoreError),
     Other(String),
-    Folder(std::io::Error),
+    Folder(PathBuf, std::io::Error),
     /// A signal's handler raised something.
     Interrupted,
 }
@@ -128,7 +128,7 @@ impl fmt::Display for Failed {
             Failed::Start(error) => error.fmt(f),
             Failed::Store(error) => error.fmt(f),
             Failed::Other(message) => f.write_str(message),
-            Failed::Folder(error) => error.fmt(f),
+            Failed::Folder(path, error) => write!(f, "{}: {error}", path.display()),
             Failed::Interrupted => f.write_str("it was interrupted"),
         }
     }
@@ -147,7 +147,19 @@ impl Failed {
                 error::general(py, error.to_string())
             }
             Failed::Start(error) => error::general(py, error.to_string()),
-            Failed::Folder(error) => error.into(),
+            // With its number the class is the one that Python has for it.
+            Failed::Folder(path, error) => match error.raw_os_error() {
+                Some(errno) => {
+                    let why = py
+                        .import("os")
+                        .and_then(|os| os.call_method1("strerror", (errno,)));
+                    why.map_or_else(
+                        |failed| failed,
+                        |why| PyOSError::new_err((errno, why.unbind(), path.into_os_string())),
+                    )
+                }
+                None => error.into(),
+            },
             Failed::Interrupted => wait::take_raised(),
             Failed::Other(message) => error::general(py, message),
         }
@@ -164,7 +176,7 @@ pub(crate) fn start(
     if let Some(folder) = data {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);
-        made.map_err(Failed::Folder)?;
+        made.map_err(|error| Failed::Folder(folder.to_owned(), error))?;
     }
     let name = if data.is_some() { "sled" } else { "memory" };
     let maker = StoreMaker::find(name).expect("the list of stores has it");

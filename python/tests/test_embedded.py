@@ -1,5 +1,6 @@
 """Folders that processes open together."""
 
+import errno
 import os
 import pathlib
 import pickle
@@ -338,8 +339,11 @@ def test_a_path_may_be_too_long_for_a_socket_or_relative(tmp_path, monkeypatch):
 def test_what_cannot_be_opened_is_an_error_that_says_why(tmp_path):
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(commonhold.Error, match="file: "):
+    with pytest.raises(FileExistsError) as caught:
         commonhold.open(file)
+    assert (caught.value.errno, caught.value.filename) == (errno.EEXIST, str(file))
+    with pytest.raises(FileNotFoundError, match="No such file or directory: '/proc/nowhere"):
+        commonhold.open("/proc/nowhere/state.db")
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "letter").write_text("x")
@@ -357,6 +361,6 @@ def test_what_cannot_be_opened_is_an_error_that_says_why(tmp_path):
         if child == 0:
             os._exit(letter.read() != "x")
         assert os.waitpid(child, 0)[1] == 0
-    with server(data=tmp_path / "data"):
-        with pytest.raises(commonhold.Error, match="gives no key"):
+    with server(data=tmp_path / "data") as served:
+        with pytest.raises(commonhold.Error, match=f"data is in use by process {served.pid}, and there is no key to be found"):
             commonhold.open(tmp_path / "data")

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use crate::server::{Cutter, TestServer, eventually};
-use commonhold::{Error, Happened, Result};
+use commonhold::{Error, Happened, Result, StandIn};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -170,8 +170,9 @@ fn a_program_that_serves_in_its_servers_place_goes_on_at_once() {
         .absence(move || match counted.fetch_add(1, Ordering::Relaxed) {
             0 => {
                 absent.lock().unwrap().serve();
-                Ok(true)
+                Ok(StandIn::Serves)
             }
+            1 => Ok(StandIn::Waits(Some("somebody else will".to_owned()))),
             _ => Err("nobody serves any more".to_owned()),
         })
         .connect_blocking()
@@ -182,7 +183,8 @@ fn a_program_that_serves_in_its_servers_place_goes_on_at_once() {
     server.lock().unwrap().stop();
     assert_eq!(counter.increment(1).call().unwrap(), 2, "happened once");
     server.lock().unwrap().stop();
-    counter.increment(1).call().unwrap_err();
+    let why = counter.increment(1).call().unwrap_err().to_string();
+    assert!(why.contains("; somebody else will"), "{why}");
     let why = counter.increment(1).call().unwrap_err();
     assert_eq!(why.to_string(), "nobody serves any more");
     assert!(asked.load(Ordering::Relaxed) > 1);
