@@ -22,6 +22,8 @@ const RECENT_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Grants {
     counts_down: bool,
+    /// The process that holds them.
+    pid: u32,
     state: Mutex<State>,
 }
 
@@ -65,6 +67,7 @@ impl Grants {
     pub(crate) fn new(liveness: Liveness) -> Grants {
         Grants {
             counts_down: liveness == Liveness::Heartbeat,
+            pid: std::process::id(),
             state: Mutex::default(),
         }
     }
@@ -81,6 +84,10 @@ impl Grants {
 
     /// One who has it gives it back: an rlock's guards share one grant, which ends with the last.
     pub(crate) fn give_back(&self, fence: Fence) {
+        // A forked child has nothing of its parent's to give back, and a thread of the parent may have had the lock.
+        if self.pid != std::process::id() {
+            return;
+        }
         let mut state = self.state.lock();
         // The map has one, and whoever gives it back.
         let is_last = |grant: &Arc<Grant>| Arc::strong_count(grant) <= 2;

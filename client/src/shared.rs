@@ -12,6 +12,7 @@ use bytes::Bytes;
 use commonhold_proto::{Reply, wire};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(crate) struct SharedLane {
     state: Mutex<State>,
     /// What the session wants.
     holdings: Arc<Holdings>,
+    /// In a forked child: it is the parent's, and a thread of it may have had the lock at the fork.
+    is_parents: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +77,13 @@ impl SharedLane {
         SharedLane {
             state: Mutex::default(),
             holdings: Arc::clone(holdings),
+            is_parents: AtomicBool::new(false),
         }
+    }
+
+    /// In a forked child: its driver's end is not this lane's.
+    pub(crate) fn leave_to_parent(&self) {
+        self.is_parents.store(true, Ordering::Relaxed);
     }
 
     /// Takes a call; its reply comes under the number that this returns.
@@ -346,6 +355,9 @@ impl SharedLane {
 
     /// The driver ends.
     pub(crate) fn closed(&self) {
+        if self.is_parents.load(Ordering::Relaxed) {
+            return;
+        }
         let mut state = self.state.lock();
         state.closing = true;
         state.closed = true;

@@ -1,48 +1,120 @@
-//! Anonymous objects of a blocking client that goes over a fork. It is this program, started for one test alone, that forks:
-//! no other thread does anything, whose locks would stay locked in the child.
+//! A blocking client that goes over a fork. It is this program, started for one test alone, that forks: no thread of another
+//! test does anything, whose locks would stay locked in the child.
 
 use crate::anonymous::{anonymous, comes_to, watcher};
 use crate::server::TestServer;
 use commonhold::blocking::{Client, List};
 use commonhold::{Code, Options, Result, Value};
 use fork::{Fork, fork};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, exit};
-use std::{env, fs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 /// Names the server to the program that forks, and where its key is.
 const PLACE: &str = "COMMONHOLD_TEST_FORK";
 const KEY: &str = "COMMONHOLD_TEST_FORK_KEY";
 
-#[test]
-fn a_forked_child_holds_and_drops_nothing_of_its_parents() {
-    let server = TestServer::start();
+/// Runs a test of this program alone, as a client of this server.
+fn run(program: &str, server: &TestServer) -> String {
     let key_file = server.key_file();
     let program = Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "forks::the_program_that_forks"])
+        .args(["--exact", &format!("forks::{program}")])
         .args(["--nocapture", "--test-threads=1"])
         .env(PLACE, format!("unix://{}", server.socket().display()))
         .env(KEY, key_file)
         .output()
         .expect("it starts");
     let said = [program.stdout, program.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = String::from_utf8_lossy(&said).into_owned();
     assert!(program.status.success(), "{said}");
+    said
+}
+
+/// How to connect, for a test that [`run`] has started.
+fn told() -> Option<Options> {
+    let (place, key) = (env::var(PLACE).ok()?, env::var(KEY).ok()?);
+    Some(Options::new().url(place).key_file(key))
+}
+
+#[test]
+fn a_forked_child_holds_and_drops_nothing_of_its_parents() {
+    let server = TestServer::start();
+    let said = run("the_program_that_forks", &server);
     assert!(said.contains("both have ended"), "{said}");
     comes_to(&watcher(&server), 0);
+}
+
+/// What the other threads of the parent have locked at the fork stays locked in the child.
+#[test]
+fn a_child_that_is_forked_beside_calls_does_not_hang() {
+    let server = TestServer::start();
+    let said = run("the_program_that_forks_beside_calls", &server);
+    assert!(said.contains("all have ended"), "{said}");
+}
+
+/// Ends at once unless the test above starts it.
+#[test]
+fn the_program_that_forks_beside_calls() -> Result<()> {
+    let Some(options) = told() else {
+        return Ok(());
+    };
+    let ch = options.connect_blocking()?;
+    let (ended, counted) = (AtomicBool::new(false), ch.counter("parents"));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    counted.increment(1).call().expect("the server is there");
+                }
+            });
+        }
+        let forked = catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..150 {
+                fork_once(&ch);
+            }
+        }));
+        ended.store(true, Ordering::Relaxed);
+        forked.expect("all children end");
+    });
+    assert_eq!(ch.counter("childrens").get()?, 150);
+    println!("all have ended");
+    Ok(())
+}
+
+/// Forks a child that calls, and kills it if it hangs.
+fn fork_once(ch: &Client) {
+    let Fork::Parent(child) = fork().expect("a process") else {
+        let counted = ch.counter("childrens").increment(1).call();
+        exit(i32::from(counted.is_err()));
+    };
+    let child = Pid::from_raw(child).expect("a process has a number");
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ended = waitpid(Some(child), WaitOptions::NOHANG).expect("it is a child");
+        if let Some((_, status)) = ended {
+            assert_eq!(status.exit_status(), Some(0));
+            return;
+        }
+        if Instant::now() > until {
+            kill_process(child, Signal::KILL).expect("it is there");
+            panic!("a child hangs");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Ends at once unless the test above starts it.
 #[test]
 fn the_program_that_forks() -> Result<()> {
-    let (Ok(place), Ok(key)) = (env::var(PLACE), env::var(KEY)) else {
+    let Some(options) = told() else {
         return Ok(());
     };
     let threads = fs::read_dir("/proc/self/task").expect("this is Linux");
     assert!(threads.count() <= 2, "one runs the test, one waits for it");
-    let options = Options::new().url(place).key_file(key);
     let (ch, other) = (
         options.clone().connect_blocking()?,
         options.connect_blocking()?,

@@ -217,6 +217,7 @@ impl Runner {
     /// What a thread of the parent held at the fork stays as it is: nobody is left who could give it back.
     pub(super) fn forget(&self) {
         if let Some(mut driver) = self.driver.try_lock() {
+            self.lane.leave_to_parent();
             *driver = None;
         }
     }
