@@ -227,8 +227,7 @@ class Dict(Object, MutableMapping):
         return self._call("len")
 
     def __iter__(self):
-        for key, _ in self._pages():
-            yield key
+        return self._pages(only_keys=True)
 
     def __reversed__(self):
         return reversed(self.copy())
@@ -262,11 +261,11 @@ class Dict(Object, MutableMapping):
         self._places.written_all()
         nested.replaced_all(self._places)
 
-    def _pages(self):
+    def _pages(self, only_keys=False):
         cursor = None
         while True:
-            cursor, pairs = self._call("scan", cursor, _PAGE)
-            yield from pairs
+            cursor, page = self._call("scan", cursor, _PAGE, only_keys)
+            yield from page
             if cursor is None:
                 return
 

@@ -12,11 +12,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{
-    IntoPyDict as _, PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
-    PyTuple,
+    IntoPyDict as _, PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList,
+    PyMemoryView, PySet, PyString, PyTuple,
 };
 
-/// The value of an object. Subclasses count as what they derive from, unless the client has a codec to keep them whole.
+/// The value of an object. Subclasses count as what they derive from, and a bytearray as bytes, unless the client has a codec
+/// to keep them whole. A view of memory counts as bytes with any codec.
 ///
 /// Builtins that are no values go to the codec: text with half of a surrogate pair and an int that is too large alone, and
 /// whole what is nested too deeply, as a list that holds itself is.
@@ -189,7 +190,7 @@ impl<'py> Reader<'_, 'py> {
 
     /// What is to come back as the very type that it is.
     fn is_for_codec(&self, it: &Bound<'py, PyAny>) -> PyResult<bool> {
-        if self.client.codec().is_none() || is_builtin(it) {
+        if self.client.codec().is_none() || is_builtin(it) || it.is_instance_of::<PyMemoryView>() {
             return Ok(false);
         }
         // The package's own subclasses of builtins stand for what they derive from.
@@ -215,6 +216,13 @@ impl<'py> Reader<'_, 'py> {
         if let Ok(bytes) = it.cast::<PyBytes>() {
             return Ok(Value::Bytes(shared_bytes(bytes)?));
         }
+        if let Ok(bytes) = it.cast::<PyByteArray>() {
+            return Ok(Value::Bytes(bytes.to_vec().into()));
+        }
+        if it.is_instance_of::<PyMemoryView>() {
+            let bytes = it.call_method0(intern!(it.py(), "tobytes"))?;
+            return Ok(Value::Bytes(shared_bytes(bytes.cast()?)?));
+        }
         let Some(inner) = depth.checked_sub(1).filter(|inner| *inner > 0) else {
             let message = format!("a value may be nested {DEPTH_MAX} deep, and this is deeper");
             return Err(PyValueError::new_err(message));
@@ -237,8 +245,8 @@ impl<'py> Reader<'_, 'py> {
             return self.read_all(set.iter(), inner).map(Value::Frozenset);
         }
         Err(PyTypeError::new_err(format!(
-            "a {} is not a value that can be shared: None, bool, int, float, str, bytes, list, tuple, dict, set and \
-             frozenset are, and with a codec, as in connect(codec=\"pickle\"), what the codec takes",
+            "a {} is not a value that can be shared: None, bool, int, float, str, bytes, bytearray, memoryview, list, \
+             tuple, dict, set and frozenset are, and with a codec, as in connect(codec=\"pickle\"), what the codec takes",
             it.get_type().name()?
         )))
     }

@@ -11,6 +11,36 @@ import time
 import commonhold
 
 
+class Tick(Exception):
+    """A signal came."""
+
+
+class Ticks:
+    """A block in which a signal can be had to raise a `Tick` in this thread, once."""
+
+    def __init__(self):
+        self.armed = False
+
+    def __enter__(self):
+        self._before = signal.signal(signal.SIGALRM, self._tick)
+        return self
+
+    def __exit__(self, *_):
+        self.armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+
+    def arm(self, time):
+        """Has it raised after so many seconds, unless `armed` is false by then. It is when it was raised."""
+        self.armed = True
+        signal.setitimer(signal.ITIMER_REAL, time)
+
+    def _tick(self, _number, _frame):
+        if self.armed:
+            self.armed = False
+            raise Tick
+
+
 def wait_for(child):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -37,8 +37,21 @@ def test_objects_come_back_as_they_were(coded):
         assert type(found) is type(value) and found == value
     d[today] = "a key"
     assert d[today] == "a key" and today in d
-    with pytest.raises(TypeError):
-        d["x"] = memoryview(b"x")
+
+
+def test_buffers_are_bytes(coded, ch):
+    numbers = array.array("d", [1.5, -2.5])
+    for client in (coded, ch):
+        d = client.dict("d")
+        d["view"], d["part"] = memoryview(numbers), [memoryview(b"abcdef")[::2]]
+        assert d["view"] == numbers.tobytes() and memoryview(d["view"]).cast("d").tolist() == [1.5, -2.5]
+        assert d.get("part") == [b"ace"]
+    d["array"] = bytearray(b"xyz")
+    assert d["array"] == b"xyz" and type(d["array"]) is bytes
+    with pytest.raises(ValueError, match="released"):
+        with memoryview(b"x") as gone:
+            pass
+        d["gone"] = gone
 
 
 def test_the_package_s_own_subclasses_stay_plain(coded, ch):

@@ -9,7 +9,7 @@ import signal
 import threading
 
 import pytest
-from children import program, until, waiting
+from children import Tick, Ticks, program, until, waiting
 
 TEXT = """
 ch = commonhold.connect()
@@ -52,10 +52,6 @@ def test_an_interrupted_wait_takes_nothing(server, ch):
             waiter.say("go on")
 
 
-class Tick(Exception):
-    """A signal came."""
-
-
 # Python ignores, but for a warning, what a handler raises in the callback of a weak reference.
 heard_by_nobody = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -63,47 +59,34 @@ heard_by_nobody = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExc
 @heard_by_nobody
 @pytest.mark.parametrize("kind", ["lock", "rlock", "rwlock", "condition", "semaphore"])
 def test_a_signal_at_any_step_leaves_no_block_s_lock_behind(ch, kind):
-    def raise_tick(*_):
-        raise Tick
-
     held = ch.semaphore("s", 1) if kind == "semaphore" else getattr(ch, kind)("l")
     is_free = (lambda: held.value() == 1) if kind == "semaphore" else lambda: not held.locked()
-    before = signal.signal(signal.SIGALRM, raise_tick)
-    try:
+    with Ticks() as ticks:
         for number in range(120):
             with contextlib.suppress(Tick):
-                # Again, if nobody heard the first.
-                signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 1e-5, 0.05)
-                while True:
+                ticks.arm(0.0001 + number * 1e-5)
+                while ticks.armed:
                     with held.write() if kind == "rwlock" else held:
                         pass
-            signal.setitimer(signal.ITIMER_REAL, 0)
             # A release whose reply was not awaited is carried out all the same.
             until(is_free)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @heard_by_nobody
 def test_a_signal_in_a_condition_s_wait_leaves_its_block_as_it_should(ch, server):
     c = ch.condition("c")
-    before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(Tick))
-    try:
-        with server.connect() as other:
-            theirs = other.condition("c")
-            for number in range(60):
-                with contextlib.suppress(Tick), c:
+    with Ticks() as ticks, server.connect() as other:
+        theirs = other.condition("c")
+        for number in range(60):
+            with contextlib.suppress(Tick):
+                with c:
                     notifier = threading.Thread(target=lambda: notify(theirs))
                     notifier.start()
-                    signal.setitimer(signal.ITIMER_REAL, 0.0005 + number * 1e-4, 0.05)
+                    ticks.arm(0.0005 + number * 1e-4)
                     c.wait()
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                notifier.join()
-                until(lambda: not c.locked())
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+                ticks.armed = False
+            notifier.join()
+            until(lambda: not c.locked())
 
 
 def test_a_handler_may_call_with_the_client_that_waits(ch):

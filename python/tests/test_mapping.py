@@ -135,8 +135,8 @@ def test_what_cannot_be_shared_is_refused_before_it_is_sent(ch):
     d = ch.dict("refused")
     with pytest.raises(TypeError, match="object is not a value"):
         d["x"] = object()
-    with pytest.raises(TypeError, match="bytearray"):
-        d["x"] = [bytearray()]
+    with pytest.raises(TypeError, match="complex"):
+        d["x"] = [1j]
     with pytest.raises(UnicodeEncodeError):
         d["x"] = "\ud800"
     round_and_round = []

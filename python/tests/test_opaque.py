@@ -72,6 +72,14 @@ def test_without_a_codec_nothing_is_unpickled(pickling, ch):
         ch.dict("d")["q"] = Point(1)
 
 
+def test_keys_are_read_without_their_values(pickling, ch):
+    pickling.dict("d").update({"a": Point(1), "b": 2})
+    d = ch.dict("d")
+    assert list(d) == list(d.keys()) == ["a", "b"] and len(d) == 2 and "a" in d
+    with pytest.raises(commonhold.Error, match="codec"):
+        list(d.values())
+
+
 def test_what_cannot_be_pickled_changes_nothing(pickling):
     d = pickling.dict("d")
     d["v"] = 1

@@ -134,7 +134,7 @@ class Dict(Fenceable):
 
     async def keys(self):
         """The keys, for `async for`."""
-        async for key, _ in self.items():
+        async for key in self._pages(True):
             yield key
 
     async def values(self):
@@ -144,11 +144,15 @@ class Dict(Fenceable):
 
     async def items(self):
         """The pairs of key and value, for `async for`."""
+        async for key, value in self._pages(False):
+            yield key, value
+
+    async def _pages(self, only_keys):
         cursor = None
         while True:
-            cursor, pairs = await self._call("scan", cursor, _PAGE)
-            for key, value in pairs:
-                yield key, value
+            cursor, page = await self._call("scan", cursor, _PAGE, only_keys)
+            for element in page:
+                yield element
             if cursor is None:
                 return
 

@@ -141,7 +141,7 @@ class Dict(Referent, mapping.Dict):
         try:
             return self._call("keys")
         except TooLarge:
-            return [key for key, _ in self._pages()]
+            return list(self._pages(only_keys=True))
 
     def values(self):
         try:
@@ -191,7 +191,7 @@ class DictIterator:
         return getattr(self, name)(*args, **kwds)
 
     def __next__(self):
-        for key, _ in self._page:
+        for key in self._page:
             return key
         if self._state == "done":
             raise StopIteration
@@ -200,7 +200,7 @@ class DictIterator:
         if self._state == "last":
             self._state = "done"
             raise StopIteration
-        self._cursor, page = self._dict._call("scan", self._cursor, _PAGE)
+        self._cursor, page = self._dict._call("scan", self._cursor, _PAGE, True)
         self._page = iter(page)
         self._state = "more" if self._cursor is not None else "last"
         return self.__next__()

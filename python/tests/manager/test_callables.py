@@ -1,10 +1,10 @@
 """What a program registers, and has called in the manager's process: before the start and after it."""
 
-import signal
 import sys
 import threading
 
 import pytest
+from children import Tick, Ticks
 
 from commonhold import testing
 from commonhold.multiprocessing import BaseManager, IteratorProxy, ListProxy, MakeProxyType, RemoteError, SyncManager
@@ -147,30 +147,15 @@ def test_what_cannot_be_pickled_is_the_callers_own_error(own, bad):
 # The handler may run in a callback of the interpreter's own, which cannot raise.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_handlers_exception_is_not_the_managers(own):
-    class Alarm(Exception):
-        pass
-
-    armed = []
-
-    def ring(_number, _frame):
-        if armed:
-            armed.clear()
-            raise Alarm
-
-    before = signal.signal(signal.SIGALRM, ring)
     rung = 0
-    try:
+    with Ticks() as ticks:
         while rung < 20:
-            armed.append(True)
-            signal.setitimer(signal.ITIMER_REAL, 0.0005)
             try:
-                while armed:
+                ticks.arm(0.0005)
+                while ticks.armed:
                     own.list([1])
-            except Alarm:
+            except Tick:
                 rung += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert own.list([1])[:] == [1]
 
 

@@ -116,9 +116,14 @@ impl<T: Held> Ordered<T> {
             None => None,
             Some(bytes) => Some(Place::from_bytes(bytes).ok_or_else(|| scan.bad_cursor())?),
         };
-        let (page, next) = self.page(place.as_ref(), scan.limit);
-        let values = page.iter().map(to_value).collect();
-        Ok(Scan::reply(next.map(|place| place.to_bytes()), values))
+        let answers = self
+            .after(place.as_ref())
+            .map(|entry| (to_value(&entry), entry));
+        let (page, more) = page(answers, |(value, _)| value.size(), scan.limit);
+        let next = page.last().filter(|_| more);
+        let next = next.map(|(_, entry)| entry.place().to_bytes());
+        let values = page.into_iter().map(|(value, _)| value).collect();
+        Ok(Scan::reply(next, values))
     }
 
     /// Every entry, unless they are more than one call may handle.

@@ -98,6 +98,7 @@ pub static KIND: Kind = Kind {
             &[
                 Parameter::optional("cursor", "where to go on; default None, the start"),
                 Parameter::optional("limit", "the most pairs to return; default 1000"),
+                Parameter::optional("only_keys", "bool: the keys alone, in place of pairs; default False"),
             ],
         ),
     ],

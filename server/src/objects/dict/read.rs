@@ -70,6 +70,9 @@ impl Dict {
     }
 
     pub(super) fn scan(&self, call: &Arguments) -> Result<Decision, Refusal> {
+        if call.bool_or("only_keys", false)? {
+            return self.rows.scan(call, |entry| entry.held.key.clone());
+        }
         self.rows.scan(call, |entry| pair_value(entry.to_pair()))
     }
 }
