@@ -4,6 +4,7 @@ import array
 import asyncio
 import pickle
 import queue
+import time
 from collections import Counter as Tally
 
 import commonhold
@@ -324,6 +325,32 @@ def test_values_are_those_of_the_blocking_client(server, ch, run):
         assert ch.dict("d")["again"] == [1]
 
     run(main)
+
+
+class Restless:
+    """Something that is pickled differently each time."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __getstate__(self):
+        return {"number": self.number, "when": time.monotonic_ns()}
+
+
+def test_what_a_codec_writes_differently_each_time_is_changed_at_its_place(server):
+    async def main():
+        async with await server.aio(codec="pickle") as ch:
+            d, items = ch.dict("d"), ch.list("l")
+            await d.set("a", {"l": [Restless(2)]})
+            await d.at("a", "l").append(Restless(1))
+            assert [found.number for found in (await d["a"])["l"]] == [2, 1]
+            await items.extend((await d["a"])["l"])
+            await items.sort(key=lambda item: item.number)
+            assert [found.number for found in await items.copy()] == [1, 2]
+            with raises(KeyError, "missing"):
+                await d.at("missing", "l").append(1)
+
+    asyncio.run(main())
 
 
 def test_a_codec_keeps_what_is_no_value(server):

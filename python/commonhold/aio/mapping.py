@@ -1,6 +1,5 @@
 """Dicts, places inside their values, and namespaces."""
 
-import copy
 import types
 from collections.abc import Mapping
 
@@ -208,8 +207,11 @@ class Place:
         Returns what `act` returned. It is called once a try, with a copy that it may change in place.
         """
         for _ in range(_TRIES):
-            whole = await self._owner[self._key]
-            changed = copy.deepcopy(whole)
+            try:
+                # What is there is told by what came, not by what a codec would make of what it made of that.
+                whole, changed = await self._owner._read("get", self._key)
+            except Missing:
+                raise KeyError(self._key) from None
             value = changed
             for step in self._path:
                 value = value[step]

@@ -45,21 +45,28 @@ class Object(_native.AsyncObject):
 
     async def _call(self, method, /, *arguments, **named):
         """Calls a method that does not wait, or waits for ever."""
-        return await self._wait(None, method, *arguments, **named)
+        return await self._make_call(False, None, method, arguments, named)
 
     async def _wait(self, timeout, method, /, *arguments, **named):
         """Calls a method that waits for so many seconds, None for ever; 0 is not at all."""
+        return await self._make_call(False, timeout, method, arguments, named)
+
+    async def _read(self, method, /, *arguments, **named):
+        """As `_call`; returns what came, to be sent again, and the object that it is."""
+        return await self._make_call(True, None, method, arguments, named)
+
+    async def _make_call(self, raw, timeout, method, arguments, named):
         conductor = self.client._conductor
         conductor.expect()
         if self._first:
             await self.open()
         owner = self.client._owner() if self._owned else None
-        call = self._begin(owner, timeout, method, arguments, named)
+        call = self._begin(owner, timeout, method, arguments, named, raw)
         while type(call) is list:
             for unopened in call:
                 await unopened.open()
             conductor.expect()
-            call = self._begin(owner, timeout, method, arguments, named)
+            call = self._begin(owner, timeout, method, arguments, named, raw)
         return await conductor.finish(call)
 
     async def _finish(self, begin, *arguments):

@@ -125,8 +125,8 @@ class List(_Sequence):
             await self._call("sort", bool(reverse))
             return
         for _ in range(TRIES):
-            values = await self.copy()
-            if await self._call("reorder", order_of(values, key, reverse), values):
+            came, values = await self._read("copy")
+            if await self._call("reorder", order_of(values, key, reverse), came):
                 return
         raise Conflict(f"others changed the list each of {TRIES} times")
 

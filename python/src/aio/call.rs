@@ -3,7 +3,7 @@
 use super::client::AsyncClient;
 use super::object::AsyncObject;
 use crate::error;
-use crate::value::result;
+use crate::value::{Raw, result};
 use commonhold::{Error, Reply, Result, Value};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -27,6 +27,8 @@ pub(crate) struct Call {
 /// What a call comes to.
 pub(super) enum Outcome {
     Reply(Reply),
+    /// A reply of which what came is wanted besides.
+    Raw(Reply),
     Opened(Value),
     Nothing,
 }
@@ -101,6 +103,13 @@ impl Call {
         match outcome.map_err(|error| error::raised(py, error))? {
             Outcome::Reply(reply) => match reply.result {
                 Ok(value) => result(py, value, self.client.bind(py)),
+                Err(refusal) => Err(error::refused(py, refusal)),
+            },
+            Outcome::Raw(reply) => match reply.result {
+                Ok(value) => {
+                    let read = result(py, value.clone(), self.client.bind(py))?;
+                    Ok((Raw(value), read).into_pyobject(py)?.into_any())
+                }
                 Err(refusal) => Err(error::refused(py, refusal)),
             },
             Outcome::Opened(reference) => {

@@ -77,7 +77,7 @@ impl AsyncObject {
     }
 
     /// Makes a call that waits for so many seconds, None for ever, as this owner. Returns the `Call`, or a list of objects
-    /// that have to be opened before it can be made.
+    /// that have to be opened before it can be made. raw: its result is what came, to be sent again, and the object that it is.
     fn _begin<'py>(
         slf: &Bound<'py, Self>,
         owner: Option<u64>,
@@ -85,6 +85,7 @@ impl AsyncObject {
         method: &Bound<'py, PyString>,
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
+        raw: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, own) = (slf.py(), slf.get());
         let client = own.client.bind(py);
@@ -114,7 +115,8 @@ impl AsyncObject {
             Some(owner) => own.object().owned_by(Owner(owner)).reply(call, timeout),
             None => own.object().reply(call, timeout),
         };
-        let future = async move { reply.await.map(Outcome::Reply) };
+        let outcome = if raw { Outcome::Raw } else { Outcome::Reply };
+        let future = async move { reply.await.map(outcome) };
         Ok(Bound::new(py, Call::begin(client, None, future))?.into_any())
     }
 
