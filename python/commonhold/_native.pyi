@@ -69,6 +69,7 @@ class AsyncClient:
         name: str | None = None,
         codec: Any = None,
         heartbeat: bool = True,
+        authkey: bytes | None = None,
     ) -> Self: ...
     @property
     def url(self) -> str: ...

@@ -5,6 +5,11 @@
     def test_counting():
         with commonhold.testing.server() as server, server.connect() as ch:
             assert ch.counter("n").increment() == 1
+
+    async def test_counting_in_asyncio():
+        with commonhold.testing.server() as server:
+            async with await server.connect_aio() as ch:
+                assert await ch.counter("n").increment() == 1
 """
 
 import contextlib
@@ -45,6 +50,13 @@ class Server:
     def connect(self, *, name=None, codec=None):
         """A client of it; arguments as of `commonhold.connect`."""
         return Client(self.url, authkey=self.authkey, name=name, codec=codecs.codec_of(codec))
+
+    async def connect_aio(self, *, name=None, codec=None):
+        """A client of it for asyncio; arguments as of `commonhold.aio.connect`."""
+        # Imported by those who need it: it takes a while.
+        from commonhold.aio.client import connected
+
+        return await connected(self.url, authkey=self.authkey, name=name, codec=codec)
 
     @property
     def pid(self):

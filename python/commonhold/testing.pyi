@@ -2,6 +2,7 @@ from contextlib import AbstractContextManager
 from os import PathLike
 from subprocess import Popen
 
+from commonhold.aio.client import AsyncClient
 from commonhold.client import Client
 from commonhold.codecs import Codec
 
@@ -12,6 +13,7 @@ class Server:
     authkey: bytes
     def __init__(self, process: Popen[str], url: str, authkey: bytes) -> None: ...
     def connect(self, *, name: str | None = None, codec: str | Codec | None = None) -> Client: ...
+    async def connect_aio(self, *, name: str | None = None, codec: str | Codec | None = None) -> AsyncClient: ...
     @property
     def pid(self) -> int: ...
 

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::value::{Raw, argument, from_python, result};
 use crate::{error, wait};
-use commonhold::blocking::AnyObject;
+use commonhold::blocking::{AnyObject, Heard};
 use commonhold::{Call, Durability, Fence, Oid, Place, Reply, Revision, Value, Watch};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
@@ -123,10 +123,8 @@ impl Object {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = method.py();
-        let call = self.call_of(method, arguments, named)?;
-        let reply = wait::without_interpreter(py, || self.shared.reply(call, None))?;
-        self.result_of(py, reply)
+        let reply = self.ask(method, arguments, named)?;
+        self.result_of(method.py(), reply)
     }
 
     /// As `_call`; returns what came, to be sent again, and the object that it is.
@@ -137,11 +135,9 @@ impl Object {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<(Raw, Bound<'py, PyAny>)> {
-        let py = method.py();
-        let call = self.call_of(method, arguments, named)?;
-        let reply = wait::without_interpreter(py, || self.shared.reply(call, None))?;
+        let reply = self.ask(method, arguments, named)?;
         let raw = Raw(reply.result.clone().unwrap_or_default());
-        Ok((raw, self.result_of(py, reply)?))
+        Ok((raw, self.result_of(method.py(), reply)?))
     }
 
     /// Calls a method that waits for so many seconds, None for ever; 0 is not at all.
@@ -153,10 +149,8 @@ impl Object {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let timeout = timeout.map(seconds).transpose()?;
         let py = method.py();
-        let call = self.call_of(method, arguments, named)?;
-        let mut heard = wait::without_interpreter(py, || self.shared.hear(call, timeout))?;
+        let mut heard = self.hear(timeout, method, arguments, named)?;
         let result = self.result_of(py, heard.take())?;
         // What a signal takes from here on, nobody ever had. After this the interpreter looks once more, at once.
         py.check_signals()?;
@@ -174,11 +168,9 @@ impl Object {
         arguments: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
-        let timeout = timeout.map(seconds).transpose()?;
         let py = method.py();
-        let call = self.call_of(method, arguments, named)?;
         self.client.get().keep();
-        let mut heard = wait::without_interpreter(py, || self.shared.hear(call, timeout))?;
+        let mut heard = self.hear(timeout, method, arguments, named)?;
         let result = self.result_of(py, heard.take())?;
         py.check_signals()?;
         taken.append(result)?;
@@ -336,6 +328,28 @@ impl Object {
             call.named.push((name, from_python(&value, client)?));
         }
         Ok(call)
+    }
+
+    fn ask(
+        &self,
+        method: &Bound<'_, PyString>,
+        arguments: &Bound<'_, PyTuple>,
+        named: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Reply> {
+        let call = self.call_of(method, arguments, named)?;
+        wait::without_interpreter(method.py(), || self.shared.reply(call, None))
+    }
+
+    fn hear(
+        &self,
+        timeout: Option<f64>,
+        method: &Bound<'_, PyString>,
+        arguments: &Bound<'_, PyTuple>,
+        named: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Heard> {
+        let timeout = timeout.map(seconds).transpose()?;
+        let call = self.call_of(method, arguments, named)?;
+        wait::without_interpreter(method.py(), || self.shared.hear(call, timeout))
     }
 
     fn released(&self, py: Python<'_>, call: Call) -> PyResult<()> {

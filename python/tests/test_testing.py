@@ -1,5 +1,6 @@
 """The server for test suites."""
 
+import asyncio
 import os
 import select
 import signal
@@ -23,6 +24,17 @@ def test_a_block_has_a_server_of_its_own():
         os.kill(pid, 0)
     with pytest.raises(commonhold.ConnectionLost):
         commonhold.Client(url, authkey=one.authkey, patience=(0.0, 0.0))
+
+
+def test_it_has_clients_for_asyncio():
+    async def main(server):
+        async with await server.connect_aio(codec="pickle", name="tests") as ch:
+            await ch.dict("d").set("x", 1j)
+            assert await ch.dict("d")["x"] == 1j
+
+    with commonhold.testing.server() as server, server.connect(codec="pickle") as ch:
+        asyncio.run(main(server))
+        assert ch.dict("d")["x"] == 1j
 
 
 def test_with_a_folder_it_keeps_its_data(tmp_path):

@@ -49,8 +49,13 @@ async def connect(url=None, *, key_file=None, name=None, codec=None, heartbeat=T
     heartbeat: whether the server takes this client for dead when its loop stands still for longer than the server's term
     (10 s unless told otherwise); what it held goes to others then. Without, only when its connection breaks.
     """
+    return await connected(url, key_file=key_file, name=name, codec=codec, heartbeat=heartbeat)
+
+
+async def connected(url, *, name, codec, **options):
+    """A client that has connected; options are those of the native one."""
     name = own_name() if name is None else name or None
-    client = AsyncClient(url, key_file=key_file, name=name, codec=codec_of(codec), heartbeat=heartbeat)
+    client = AsyncClient(url, name=name, codec=codec_of(codec), **options)
     await client._finish(client._opened)
     return client
 

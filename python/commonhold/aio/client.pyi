@@ -37,6 +37,7 @@ async def connect(
     codec: str | Codec | None = None,
     heartbeat: bool = True,
 ) -> AsyncClient: ...
+async def connected(url: str | None, *, name: str | None, codec: str | Codec | None, **options: Any) -> AsyncClient: ...
 
 class AsyncClient(_native.AsyncClient):
     closed: bool

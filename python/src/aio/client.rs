@@ -6,7 +6,7 @@ use super::object::AsyncObject;
 use crate::error;
 use crate::host::{Host, check_place, unknown};
 use crate::object::Object;
-use commonhold::{Caller as _, Client, Liveness, Options, Value};
+use commonhold::{AuthKey, Caller as _, Client, Liveness, Options, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -35,8 +35,9 @@ impl AsyncClient {
 #[pymethods]
 impl AsyncClient {
     /// heartbeat: whether the server takes it for dead when its loop stands still; otherwise when its connection ends.
+    /// authkey: the key itself, as multiprocessing has it, in place of a file.
     #[new]
-    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None, heartbeat=true))]
+    #[pyo3(signature = (url=None, *, key_file=None, name=None, codec=None, heartbeat=true, authkey=None))]
     fn new(
         py: Python<'_>,
         url: Option<String>,
@@ -44,6 +45,7 @@ impl AsyncClient {
         name: Option<String>,
         codec: Option<Py<PyAny>>,
         heartbeat: bool,
+        authkey: Option<&[u8]>,
     ) -> PyResult<AsyncClient> {
         let mut options = Options::new().liveness(if heartbeat {
             Liveness::Heartbeat
@@ -58,6 +60,9 @@ impl AsyncClient {
         }
         if let Some(name) = name {
             options = options.name(name);
+        }
+        if let Some(authkey) = authkey {
+            options = options.key(AuthKey::of_multiprocessing(authkey));
         }
         let made = options.connect_driven();
         let (client, driver) = made.map_err(|error| error::raised(py, error))?;

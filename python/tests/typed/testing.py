@@ -5,6 +5,13 @@ from typing import assert_type
 
 import commonhold
 import commonhold.testing
+from commonhold import aio
+
+
+async def counting(server: commonhold.testing.Server) -> None:
+    async with await server.connect_aio(name="tests", codec="pickle") as ch:
+        assert_type(ch, aio.AsyncClient)
+    await server.connect_aio("tests")  # type: ignore[call-arg]
 
 
 def test_counting(tmp_path: Path) -> None:
