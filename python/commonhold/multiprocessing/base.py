@@ -132,7 +132,8 @@ class BaseProxy:
         try:
             return referent.perform(methodname, args, kwds)
         except errors.Error as error:
-            raise translated(error, self._is_shared() and referent.client.gone or None) from None
+            gone = referent.client.gone if self._is_shared() else None
+            raise translated(error, gone) from None
 
     def _getvalue(self):
         """A copy of the object."""

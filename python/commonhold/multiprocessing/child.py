@@ -15,6 +15,7 @@ from multiprocessing import connection, process, util
 from commonhold import _native, errors
 from commonhold.multiprocessing import clients, registry
 from commonhold.multiprocessing.errors import remote
+from commonhold.multiprocessing.referents import in_pieces
 
 #: The queue of requests.
 REQUESTS = "multiprocessing.requests"
@@ -254,9 +255,15 @@ class Adoption:
         """What is there already, with the server's data, wins."""
         shared = _native.Object(self._client, kind, name)
         fresh = _native.Object(self._client, kind, name, exists=False)
+        method = "update" if kind == "dict" else "extend"
         try:
-            fresh._call("update" if kind == "dict" else "extend", found)
+            fresh._call(method, found)
         except errors.Conflict:
             pass
+        except errors.TooLarge:
+            # Of what is kept, a crash would leave a part, which would win.
+            if self._client.durability is not None:
+                raise
+            in_pieces(lambda piece: shared._call(method, piece), found)
         shared._call("len")
         return registry.REFERENTS[kind](self._client, kind, name, like=shared)

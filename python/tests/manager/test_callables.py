@@ -78,6 +78,21 @@ def test_arguments_are_not_the_programs_own(own):
     assert own._number_of_objects() == 0
 
 
+LARGE = {"many": dict.fromkeys(range(150_000)), "long": ["x" * 100_000] * 700}
+
+
+def large(which):
+    return LARGE[which]
+
+
+Own.register("large", large)
+
+
+def test_large_objects_of_the_program_are_shared_whole(own):
+    assert len(own.large("many")) == 150_000 and own.large("many").keys() == list(LARGE["many"])
+    assert own.large("long")[:] == LARGE["long"]
+
+
 def test_a_function_may_be_registered_after_the_start(own):
     with pytest.raises(AttributeError):
         own.late
