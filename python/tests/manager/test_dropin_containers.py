@@ -107,6 +107,25 @@ def test_more_than_one_call_can_carry(manager):
     assert numbers[:] == []
 
 
+def test_others_see_a_batch_whole(manager):
+    numbers, d, batch = manager.list(), manager.dict(), 30_000
+    done = threading.Event()
+
+    def write():
+        for first in range(0, 3 * batch, batch):
+            numbers.extend(range(batch))
+            d.update((first + number, None) for number in range(batch))
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = set()
+    while not done.is_set():
+        seen |= {len(numbers), len(d)}
+    thread.join()
+    assert seen <= {0, batch, 2 * batch, 3 * batch}
+
+
 def test_an_array_of_more_than_one_call_can_carry(manager):
     halves = manager.Array("d", [0.5] * 150_000)
     assert len(halves) == 150_000 and halves[::-1] == halves[:] == array.array("d", [0.5] * 150_000)
