@@ -194,7 +194,8 @@ def test_loops_come_one_after_another(server):
     descriptors = len(os.listdir("/proc/self/fd"))
     assert [asyncio.run(main()) for _ in range(20)] == list(range(1, 21))
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    # Fewer, if what another test left behind went meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 def test_a_client_that_is_never_closed_warns_of_nothing_and_gives_back(server, ch):
