@@ -20,7 +20,7 @@ def _place(index, of):
         raise TypeError(f"{of} indices must be integers or slices, not {type(index).__name__}") from None
 
 
-def _parts(index):
+def parts_of(index):
     """A slice's start, stop and step."""
     parts = [part if part is None else _bound(part) for part in (index.start, index.stop, index.step)]
     if parts[2] == 0:
@@ -136,14 +136,14 @@ class List(_Sequence, MutableSequence):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return self._call("get_slice", *_parts(index))
+            return self._call("get_slice", *parts_of(index))
         return self._get(index)
 
     def __setitem__(self, index, value):
         if not isinstance(index, slice):
             self._set(index, value)
             return
-        parts = _parts(index)
+        parts = parts_of(index)
         try:
             values = list(_as_list(value))
         except TypeError:
@@ -156,7 +156,7 @@ class List(_Sequence, MutableSequence):
     def __delitem__(self, index):
         self._places.written_all()
         if isinstance(index, slice):
-            self._call("delete_slice", *_parts(index))
+            self._call("delete_slice", *parts_of(index))
             return
         try:
             self._call("delete", _place(index, self._word))
@@ -309,13 +309,13 @@ class Array(_Sequence):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return self._array(self._call("get_slice", *_parts(index)))
+            return self._array(self._call("get_slice", *parts_of(index)))
         return self._get(index)
 
     def __setitem__(self, index, value):
         try:
             if isinstance(index, slice):
-                parts = _parts(index)
+                parts = parts_of(index)
                 values = value.tolist() if isinstance(value, Array) else list(value)
                 self._places.written_all()
                 self._call("set_slice", values, *parts)

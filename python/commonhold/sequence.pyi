@@ -9,6 +9,7 @@ from commonhold.locks import Grant
 
 _T = TypeVar("_T")
 
+def parts_of(index: slice) -> list[int | None]: ...
 def order_of(values: list[Any], key: Callable[[Any], SupportsRichComparison] | None, reverse: bool) -> list[int]: ...
 
 class _Sequence(Object, Generic[_T]):

@@ -6,9 +6,8 @@ import types
 
 from commonhold.aio.object import Fenceable
 from commonhold.errors import Conflict, Missing, OutOfBounds
-from commonhold.sequence import _parts as parts_of
 from commonhold.sequence import _place as place_of
-from commonhold.sequence import order_of
+from commonhold.sequence import order_of, parts_of
 from commonhold.tracked import TRIES
 
 _PAGE = 1000

@@ -191,14 +191,26 @@ class BaseProxy:
 
     @property
     def _commonhold_object(self):
-        """What is stored in other objects in place of the proxy; None to store a pickle of it."""
+        """What is stored in other objects in place of the proxy; None to store a pickle of it, which comes back as it is."""
+        return self._held() if self._is_standard() else None
+
+    def _held(self):
+        """The object of the server that this process holds by the proxy; None if it is none of the server's."""
         if self._generation != clients.generation:
             self._renew()
         return self._referent if self._is_shared() else None
 
+    def _is_standard(self):
+        """Is it what any process makes a proxy of such an object?"""
+        extra = self._token._extra
+        kind = extra["kind"]
+        if self._token.typeid != TYPEIDS.get(kind) or extra.get("timeout") is not None:
+            return False
+        return "_isauto" in self.__dict__ or type(self) is CLASSES[kind]
+
     def _commonhold_mention(self, address):
         """What is noted beside a pickle for this very manager that holds the proxy, and how to build it again."""
-        if self._token.address != address or self._commonhold_object is None:
+        if self._token.address != address or self._held() is None:
             return None
         maker, kwds = self._maker()
         return self._referent, (_mentioned, maker, self._token, self._serializer, kwds)
@@ -210,7 +222,7 @@ class BaseProxy:
 
     def __reduce__(self):
         oid = self._oid()
-        if oid is not None and self._commonhold_object is not None:
+        if oid is not None and self._held() is not None:
             # Whoever unpickles it holds it then. Until then the server keeps it.
             self._referent.client.pin([oid])
         maker, kwds = self._maker()

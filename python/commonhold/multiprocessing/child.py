@@ -201,8 +201,10 @@ class Service:
         return "made", self._adoption.adopt(name, found, lasting)
 
     def _do_count(self):
+        # They stay as long as they are counted.
+        replies = list(self._replies)
         self._client._server()._call("collect")
-        return "count", self._client.status()["held"] - len(self._replies)
+        return "count", self._client.status()["held"] - len(replies)
 
 
 def _late(typeid, pickled):

@@ -241,7 +241,8 @@ class BaseManager:
     def __getattr__(self, name):
         """What is registered in the manager's process need not be registered here."""
         state = self.__dict__.get("_state")
-        if name.startswith("_") or name == "shutdown" or state is None or state.value != State.STARTED:
+        own = name.startswith("_") or name == "shutdown" or name in self._registry
+        if own or state is None or state.value != State.STARTED:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             known = name in self._ask(self._client(), "typeids")[1]

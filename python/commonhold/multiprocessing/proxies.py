@@ -184,8 +184,8 @@ BaseListProxy = MakeProxyType("BaseListProxy", _LIST)
 BaseDictProxy = MakeProxyType("BaseDictProxy", _DICT)
 
 
-class ListProxy(BaseListProxy):
-    """A list."""
+class ListProxy(_Tracked, BaseListProxy):
+    """A list. `l[index] += 1` is one step."""
 
     def __iadd__(self, value):
         self._callmethod("extend", (value,))

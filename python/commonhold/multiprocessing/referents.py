@@ -126,6 +126,7 @@ class Dict(Referent, mapping.Dict):
 
     def setdefault(self, key, default=None):
         hash(key)
+        self._places.written(key)
         return self._call("setdefault", key, default)
 
     def update(self, other=(), /, **named):
@@ -211,25 +212,20 @@ class List(Referent, sequence.List):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            start, stop, step = _slice(index)
             try:
-                return self._call("get_slice", start, stop, step)
+                return self._call("get_slice", *sequence.parts_of(index))
             except TooLarge:
                 return self.copy()[index]
-        return sequence.List.__getitem__(self, _index("list", index))
+        return _element(self, sequence.List, _index("list", index))
 
     def __setitem__(self, index, value):
         if isinstance(index, slice):
-            start, stop, step = _slice(index)
-            self._call("set_slice", list(plain(value)), start, stop, step)
+            sequence.List.__setitem__(self, index, plain(value))
             return
         sequence.List.__setitem__(self, _index("list", index), value)
 
     def __delitem__(self, index):
-        if isinstance(index, slice):
-            self._call("delete_slice", *_slice(index))
-            return
-        sequence.List.__delitem__(self, _index("list", index))
+        sequence.List.__delitem__(self, index if isinstance(index, slice) else _index("list", index))
 
     def __add__(self, other):
         return self.copy() + plain(other)
@@ -245,10 +241,9 @@ class List(Referent, sequence.List):
         return self._asked(operator.contains, "contains", item)
 
     def extend(self, values):
-        in_pieces(lambda values: self._call("extend", values), list(plain(values)))
-
-    def insert(self, index, value):
-        self._call("insert", operator.index(index), value)
+        values = list(plain(values))
+        self._places.written_all()
+        in_pieces(lambda values: self._call("extend", values), values)
 
     def pop(self, index=-1):
         return sequence.List.pop(self, operator.index(index))
@@ -258,7 +253,7 @@ class List(Referent, sequence.List):
 
     def index(self, item, *bounds):
         try:
-            return self._asked(list.index, "index", item, *bounds)
+            return self._asked(list.index, "index", item, *map(_bound, bounds))
         except Missing:
             raise ValueError(f"{item!r} is not in list") from None
 
@@ -275,6 +270,7 @@ class List(Referent, sequence.List):
         while True:
             # By the very bytes that are there: the same object may be pickled otherwise.
             stored = item if type(item) in _PLAIN else self._stored(item)
+            self._places.written_all()
             try:
                 self._call("remove", stored)
                 return
@@ -294,6 +290,7 @@ class List(Referent, sequence.List):
                 raise _not_in_list()
 
     def sort(self, *, key=None, reverse=False):
+        self._places.written_all()
         if key is None:
             try:
                 self._call("sort", bool(reverse))
@@ -320,14 +317,8 @@ class Array(Referent, sequence.Array):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return self._array(self._elements(_slice(index)))
-        index = _index("array", index)
-        if self.tracked:
-            return sequence.Array.__getitem__(self, index)
-        try:
-            return self._call("get", index)
-        except Missing as missing:
-            raise IndexError(str(missing)) from None
+            return self._array(self._elements(sequence.parts_of(index)))
+        return _element(self, sequence.Array, _index("array", index))
 
     def __setitem__(self, index, value):
         if isinstance(index, slice):
@@ -335,7 +326,7 @@ class Array(Referent, sequence.Array):
             if type(value) is not array.array:
                 raise TypeError(f'can only assign array (not "{type(value).__name__}") to array slice')
             self._places.written_all()
-            self._set_elements(value.tolist(), _slice(index))
+            self._set_elements(value.tolist(), sequence.parts_of(index))
             return
         # In Python's words, if it is not of the type.
         array.array(self.typecode, [value])
@@ -402,7 +393,7 @@ class Namespace(Referent, Object):
     }
 
     def __init__(self, *_arguments, **_options):
-        self._places = tracked.Places()
+        self._places = tracked.places_of(self)
 
     def read(self, name):
         """The value of an attribute."""
@@ -454,6 +445,15 @@ def _no_attribute(name):
     return AttributeError(f"'Namespace' object has no attribute {name!r}")
 
 
+def _element(referent, kind, index):
+    if referent.tracked:
+        return kind.__getitem__(referent, index)
+    try:
+        return referent._call("get", index)
+    except Missing as missing:
+        raise IndexError(str(missing)) from None
+
+
 def _index(kind, index):
     try:
         return operator.index(index)
@@ -464,11 +464,11 @@ def _index(kind, index):
         raise TypeError(wrong) from None
 
 
-def _slice(index):
-    start, stop, step = (None if part is None else operator.index(part) for part in (index.start, index.stop, index.step))
-    if step == 0:
-        raise ValueError("slice step cannot be zero")
-    return start, stop, 1 if step is None else step
+def _bound(bound):
+    try:
+        return operator.index(bound)
+    except TypeError:
+        raise TypeError("slice indices must be integers or have an __index__ method") from None
 
 
 def _parts(some):

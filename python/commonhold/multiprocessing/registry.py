@@ -1,6 +1,7 @@
 """The types that are shared by the server itself: their kinds, their referents, and how one of them is made."""
 
 import array
+import operator
 import queue
 import threading
 
@@ -86,7 +87,7 @@ def referent(client, kind, name=None, *, like=None, **options):
     return REFERENTS[kind](client, kind, name, like=like, options=options, exists=exists, durability=durability)
 
 
-def _dict(client, *args, **kwds):
+def _dict(client, /, *args, **kwds):
     pairs = dict(*map(plain, args), **kwds)
     made = referent(client, "dict")
     if pairs:
@@ -116,6 +117,7 @@ def _rlock(client):
 
 def _semaphore(kind):
     def make(client, value=1):
+        value = operator.index(value)
         if value < 0:
             raise ValueError("semaphore initial value must be >= 0")
         # Of permits nobody is the owner: those of a process that ends are not given back, as with multiprocessing.

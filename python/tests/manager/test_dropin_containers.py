@@ -36,6 +36,7 @@ def refused(kind, message):
 def test_a_dict_is_like_pythons(manager):
     d = manager.dict({"a": 1}, b=2)
     assert (d.keys(), d.values(), d.items()) == (["a", "b"], [1, 2], [("a", 1), ("b", 2)])
+    assert manager.dict(client=1, self=2, typeid=3).copy() == {"client": 1, "self": 2, "typeid": 3}
     assert (dict(d), list(d), len(d), bool(d), {**d}) == (d.copy(), ["a", "b"], 2, True, {"a": 1, "b": 2})
     assert (d.get("a"), d.get("c"), d.get("c", 3), d.setdefault("c"), d.pop("c")) == (1, None, 3, None, None)
     assert d.popitem() == ("b", 2) and "b" not in d
@@ -242,6 +243,8 @@ def test_what_a_list_refuses(manager):
         (ValueError, "'a' is not in list", lambda: one.index("a")),
         (ValueError, "slice step cannot be zero", lambda: one[::0]),
         (TypeError, "list indices must be integers or slices, not str", lambda: one["a"]),
+        (TypeError, "slice indices must be integers or None or have an __index__ method", lambda: one["a":]),
+        (TypeError, "slice indices must be integers or have an __index__ method", lambda: one.index(1, "a")),
         (TypeError, "'<' not supported between instances of 'str' and 'int'", manager.list([1, "a"]).sort),
         (TypeError, 'can only concatenate list (not "ListProxy") to list', lambda: [1] + one),
         (TypeError, "'int' object is not iterable", lambda: one.extend(5)),
@@ -371,6 +374,50 @@ def test_increments_are_tracked_unless_that_is_switched_off(manager, monkeypatch
     by_another_thread(d.update, n=100)
     d["n"] = first
     assert d["n"] == 12 and type(d["n"]) is int
+
+
+def test_what_this_thread_moved_is_stored_as_it_is(manager):
+    """As in Python: the number that was read before is a number."""
+    moves = [
+        (lambda l: l.insert(0, 100), [11, 10, 20]),
+        (lambda l: l.__delitem__(slice(0, 1)), [11]),
+        (lambda l: l.__setitem__(slice(0, 1), [7, 8]), [11, 8, 20]),
+        (lambda l: l.extend([30]), [11, 20, 30]),
+        (lambda l: l.sort(reverse=True), [11, 10]),
+        (lambda l: l.sort(key=lambda number: -number), [11, 10]),
+        (lambda l: l.remove(10), [11]),
+        (lambda l: l.reverse(), [11, 10]),
+    ]
+    for move, expected in moves:
+        numbers = manager.list([10, 20])
+        first = numbers[0]
+        first += 1
+        move(numbers)
+        numbers[0] = first
+        assert numbers[:] == expected
+    space = manager.Namespace(x=1)
+    [other] = manager.list([space])
+    x = space.x
+    x += 1
+    other.x = 100
+    space.x = x
+    assert space.x == 2
+    d = manager.dict(n=1)
+    n = d["n"]
+    n += 1
+    d.setdefault("n", 5)
+    d["n"] = n
+    assert d["n"] == 2
+
+
+def test_lists_can_be_plain(manager, monkeypatch):
+    numbers = manager.list([1])
+    monkeypatch.setattr(type(numbers), "tracked", False)
+    assert type(numbers[0]) is int
+    numbers[0] += 1
+    assert numbers[:] == [2]
+    with refused(IndexError, "list index out of range"):
+        numbers[5]
 
 
 def test_a_method_that_is_not_exposed_is_refused(manager):

@@ -177,3 +177,11 @@ def test_what_is_waited_for_takes_no_longer(manager):
     began = time.monotonic()
     assert manager.Event().wait(0.1) is False
     assert 0.1 <= time.monotonic() - began < 5
+
+
+def test_a_barrier_that_is_stored_keeps_its_time_out(manager):
+    d = manager.dict(b=manager.Barrier(2, timeout=0.01), plain=manager.Barrier(1))
+    with pytest.raises(threading.BrokenBarrierError):
+        d["b"].wait()
+    assert d["plain"].wait() == 0
+    assert manager.Semaphore(True).acquire(False)

@@ -183,6 +183,8 @@ def count_one(counting, keeper):
 def test_a_programs_own_proxies_stay_so(context):
     with Own(ctx=context) as manager:
         counting, keeper = manager.counting(), manager.dict()
+        keeper["itself"] = counting
+        assert type(keeper["itself"]) is Counting
         keeper["k"] = Keeper(counting)
         run(context, count_one, counting, keeper)
         assert counting["n"] == 2
