@@ -140,6 +140,8 @@ class Service:
         self._adoption = Adoption(self._client)
         # Queues that answers are put into: no objects of the program's.
         self._replies = weakref.WeakSet()
+        # Threads that answer, or have answered and still hold what they did.
+        self._answering = weakref.WeakSet()
         self._requests = self._client._make("queue", REQUESTS, {"durability": "memory"})
         # It is there before anybody is told the address.
         self._requests.empty()
@@ -164,6 +166,7 @@ class Service:
         except BaseException:
             # Whoever asked waits for an answer, even if the program meant to exit.
             answer = ("error", remote().args[0])
+        self._answering.add(threading.current_thread())
         try:
             reply.put(answer)
         except errors.Error as error:
@@ -201,6 +204,9 @@ class Service:
         return "made", self._adoption.adopt(name, found, lasting)
 
     def _do_count(self):
+        # What was answered counts no more.
+        for thread in list(self._answering):
+            thread.join()
         # They stay as long as they are counted.
         replies = list(self._replies)
         self._client._server()._call("collect")
