@@ -36,7 +36,9 @@ __all__ = sorted({*_multiprocessing.__all__, *(name for name in dir() if name[0]
 
 # The very modules, so that their classes are the same whichever way they are imported.
 for _name in (
-    "connection", "dummy", "pool", "process", "queues", "reduction", "shared_memory", "sharedctypes", "synchronize", "util",
+    "connection", "dummy", "forkserver", "heap", "pool", "popen_fork", "popen_forkserver", "popen_spawn_posix", "process",
+    "queues", "reduction", "resource_sharer", "resource_tracker", "shared_memory", "sharedctypes", "spawn", "synchronize",
+    "util",
 ):  # fmt: skip
     _module = _importlib.import_module(f"multiprocessing.{_name}")
     globals()[_name] = _sys.modules[f"{__name__}.{_name}"] = _module

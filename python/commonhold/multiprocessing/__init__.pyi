@@ -41,6 +41,14 @@ from multiprocessing import reduction as reduction
 from multiprocessing import shared_memory as shared_memory
 from multiprocessing import sharedctypes as sharedctypes
 from multiprocessing import synchronize as synchronize
+from multiprocessing import forkserver as forkserver
+from multiprocessing import heap as heap
+from multiprocessing import popen_fork as popen_fork
+from multiprocessing import popen_forkserver as popen_forkserver
+from multiprocessing import popen_spawn_posix as popen_spawn_posix
+from multiprocessing import resource_sharer as resource_sharer
+from multiprocessing import resource_tracker as resource_tracker
+from multiprocessing import spawn as spawn
 from multiprocessing import util as util
 
 from commonhold.multiprocessing.base import AutoProxy as AutoProxy

@@ -6,6 +6,7 @@ Whoever wants such a callable called puts a request into a queue that the server
 import contextlib
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -77,13 +78,17 @@ class _Terminated(BaseException):
 
 @contextlib.contextmanager
 def _ending_in_order():
-    """A block that SIGTERM ends in order, unless the program has a use for it; then the process dies of it all the same."""
+    """A block that SIGTERM ends in order, unless the program has a use for it; then the process dies of it all the same.
+
+    In a thread of a program that is the program's affair.
+    """
 
     def terminate(_number, _frame):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise _Terminated
 
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, terminate)
     try:
         yield
@@ -136,6 +141,8 @@ class Service:
 
     def __init__(self, callables, address, authkey):
         self._callables = callables
+        # What was registered later, by its pickle: each is one object, however often it is asked for.
+        self._late = {}
         self._client = clients.of(address, authkey)
         self._adoption = Adoption(self._client)
         # Queues that answers are put into: no objects of the program's.
@@ -178,7 +185,9 @@ class Service:
     def _do_create(self, typeid, given, late=None):
         """Calls what is registered, with given arguments. late: the pickle of what was registered after the start."""
         if late is not None:
-            self._callables[typeid] = _late(typeid, late)
+            if late not in self._late:
+                self._late[late] = _found(typeid, late)
+            self._callables[typeid] = self._late[late]
         if typeid not in self._callables:
             raise KeyError(f"{typeid!r} is not registered in the manager's process")
         made, name = self._callables[typeid], typeid
@@ -193,8 +202,8 @@ class Service:
             [found] = args
         else:
             if args or kwds:
-                named = [f"{key}={value!r}" for key, value in kwds.items()]
-                name = f"{typeid}({', '.join([*map(repr, args), *named])})"
+                named = [f"{key}={_shown(value)}" for key, value in kwds.items()]
+                name = f"{typeid}({', '.join([*map(_shown, args), *named])})"
             found = made(*args, **kwds)
         # The arguments are not the program's own, even if it returns one.
         given.clear()
@@ -213,7 +222,15 @@ class Service:
         return "count", self._client.status()["held"] - len(replies)
 
 
-def _late(typeid, pickled):
+def _shown(value):
+    """What an argument looks like in the name of an object: the same after a restart, as far as it can be."""
+    try:
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    except Exception:
+        return f"<{type(value).__qualname__}>"
+
+
+def _found(typeid, pickled):
     """What was registered after this process began."""
     try:
         return pickle.loads(pickled)

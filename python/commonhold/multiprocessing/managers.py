@@ -28,7 +28,7 @@ from commonhold.multiprocessing.proxies import (
 )
 from commonhold.multiprocessing.registry import Array, Namespace, NotHosted, Value
 
-__all__ = ["BaseManager", "BaseProxy", "SyncManager", "Token"]
+__all__ = ["BaseManager", "BaseProxy", "SharedMemoryManager", "SyncManager", "Token"]
 
 # A manager that was just started again has its service a moment after its server.
 _SERVICE_FOR = 2.0
@@ -118,6 +118,9 @@ class BaseManager:
             started.join()
             raise error
         self._address, self._told = address, callables
+        if self._data() is None:
+            # What a server there had before is gone with it.
+            clients.end(address, f"the manager at {address!r} has ended, and another one serves there")
         clients.remember_key(address, self._authkey)
         self._state.value = State.STARTED
         self.shutdown = util.Finalize(
@@ -138,7 +141,9 @@ class BaseManager:
     @staticmethod
     def _finalize_manager(started, address, state, control, shutdown_timeout):
         """Ends the manager's process, in order if it can."""
-        clients.end(address, f"the manager at {address!r} was shut down by this process")
+        if started.is_alive():
+            # Otherwise another one may serve there by now.
+            clients.end(address, f"the manager at {address!r} was shut down by this process")
         try:
             control.send("stop")
         except OSError:
@@ -307,6 +312,8 @@ def _listens_at(address):
     """Where a server listens: at this address, or at a socket in a folder of its own."""
     if address is None:
         return connection.arbitrary_address("AF_UNIX")
+    if not isinstance(address, (str, tuple)):
+        raise ValueError(f"address type of {address!r} unrecognized")
     if isinstance(address, str) and not os.path.isdir(os.path.dirname(os.path.abspath(address))):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address)
     return address

@@ -33,7 +33,7 @@ from commonhold.multiprocessing.registry import Array as Array
 from commonhold.multiprocessing.registry import Namespace as Namespace
 from commonhold.multiprocessing.registry import Value as Value
 
-__all__ = ["BaseManager", "BaseProxy", "SyncManager", "Token"]
+__all__ = ["BaseManager", "BaseProxy", "SharedMemoryManager", "SyncManager", "Token"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

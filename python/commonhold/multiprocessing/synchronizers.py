@@ -60,6 +60,9 @@ class Semaphore(Referent, waiting.Semaphore):
             timeout = 0
         return self._take(None if timeout is None else max(timeout, 0), 1)
 
+    def locked(self):
+        return self._call("value") == 0
+
 
 class Event(Referent, waiting.Event):
     """As `threading.Event`."""

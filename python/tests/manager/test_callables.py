@@ -78,6 +78,27 @@ def test_arguments_are_not_the_programs_own(own):
     assert own._number_of_objects() == 0
 
 
+class Box:
+    """A program's own, whose method gives what it keeps."""
+
+    def __init__(self):
+        self.kept = {"n": 0}
+
+    def get(self, *_given):
+        return self.kept
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+def test_a_method_that_is_registered_late_is_of_one_object(own):
+    type(own).register("boxed", Box().get)
+    for expected in (1, 2, 3):
+        own.boxed()["n"] += 1
+        assert own.boxed()["n"] == expected
+    assert own.boxed(Box())["n"] == 3, "what is given need not look like anything"
+
+
 LARGE = {"many": dict.fromkeys(range(150_000)), "long": ["x" * 100_000] * 700}
 
 

@@ -184,4 +184,5 @@ def test_a_barrier_that_is_stored_keeps_its_time_out(manager):
     with pytest.raises(threading.BrokenBarrierError):
         d["b"].wait()
     assert d["plain"].wait() == 0
-    assert manager.Semaphore(True).acquire(False)
+    semaphore = manager.Semaphore(True)
+    assert not semaphore.locked() and semaphore.acquire(False) and semaphore.locked()

@@ -5,7 +5,10 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -139,6 +142,8 @@ def test_who_connects_needs_the_key():
         SyncManager(authkey="text")
     with pytest.raises(ValueError, match="address type of None unrecognized"):
         SyncManager().connect()
+    with pytest.raises(ValueError, match="address type of 5 unrecognized"):
+        SyncManager(address=5).start()
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path):
@@ -180,6 +185,45 @@ def test_a_server_serves_in_the_foreground():
     process.terminate()
     process.join()
     assert process.exitcode == -signal.SIGTERM
+
+
+SERVING_IN_A_THREAD = """
+import threading, time
+from commonhold.multiprocessing import SyncManager
+server = SyncManager(("127.0.0.1", 0), b"key").get_server()
+threading.Thread(target=server.serve_forever, daemon=True).start()
+manager = SyncManager(server.address, b"key")
+until = time.monotonic() + 30
+while manager._state.value == 0:
+    try:
+        manager.connect()
+    except ConnectionRefusedError:
+        assert time.monotonic() < until
+print(manager.dict(a=1)["a"])
+"""
+
+
+def test_a_server_serves_in_a_thread():
+    # From then on the process has threads: not this one.
+    done = subprocess.run([sys.executable, "-c", SERVING_IN_A_THREAD], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_a_manager_that_died_leaves_the_next_one_at_its_address_alone(tmp_path):
+    first = SyncManager(str(tmp_path / "s"))
+    first.start()
+    old = first.dict(a=1)
+    assert old["a"] == 1
+    os.kill(first._process.pid, signal.SIGKILL)
+    first.join()
+    with SyncManager(str(tmp_path / "s")) as second:
+        d, lock = second.dict(a=1), second.Lock()
+        lock.acquire()
+        with pytest.raises(ConnectionError, match="another one serves there"):
+            old["a"]
+        first.shutdown()
+        assert d.copy() == {"a": 1} and lock.locked()
+        lock.release()
 
 
 def test_what_is_registered_is_the_classes_own():
