@@ -23,6 +23,10 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 const FRAME_MAX: u32 = 256 << 10;
 /// The longest message that is read: frames are far shorter, and replies longer than a frame come in parts.
 const MESSAGE_MAX: usize = 4 << 20;
+// The gRPC status codes by which a server refuses what it cannot read.
+const INVALID_ARGUMENT: u32 = 3;
+const FAILED_PRECONDITION: u32 = 9;
+const UNIMPLEMENTED: u32 = 12;
 const PRODUCT: &str = concat!("commonhold-rust/", env!("CARGO_PKG_VERSION"));
 
 /// Why a stream ended.
@@ -42,6 +46,20 @@ pub(crate) enum ChannelError {
     /// What came is not this protocol.
     #[error("the server sent {0}")]
     Protocol(&'static str),
+}
+
+impl ChannelError {
+    /// Could one side not read what the other said? It will not get better by itself.
+    pub(crate) const fn is_misread(&self) -> bool {
+        match self {
+            ChannelError::Status { code, .. } => matches!(
+                *code,
+                FAILED_PRECONDITION | UNIMPLEMENTED | INVALID_ARGUMENT
+            ),
+            ChannelError::Protocol(_) => true,
+            ChannelError::Broken(_) => false,
+        }
+    }
 }
 
 impl From<h2::Error> for ChannelError {

@@ -23,6 +23,9 @@ const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(100);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 /// The longest that one try to connect may take, login included.
 const TRY_FOR: Duration = Duration::from_secs(10);
+/// Connections in a row that end because one side cannot read what the other says. The next one would end so as well:
+/// what is sent again are the same bytes.
+const MISREAD_TRIES: u32 = 3;
 /// The longest that a goodbye may take.
 const GOODBYE_FOR: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,7 @@ pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, 
     let mut seat = None;
     let mut patience = session.connect_for;
     let mut breather = Duration::ZERO;
+    let mut misread = 0;
     loop {
         let connecting = connect(&net, &session, &lane, &mut seat, patience);
         match unless_closing(&lane, connecting).await {
@@ -45,6 +49,12 @@ pub(crate) async fn drive<N: Net>(lane: Arc<SharedLane>, session: Arc<Session>, 
                 }
                 tracing::debug!(place = %session.place, reason = %broken, "a connection broke");
                 patience = session.reconnect_for;
+                misread = if broken.is_misread() { misread + 1 } else { 0 };
+                if misread == MISREAD_TRIES {
+                    let unknown = session.lost(broken.to_string(), Happened::Unknown);
+                    lane.fail(&session.incompatible(broken.to_string()), &unknown);
+                    misread = 0;
+                }
                 // A server that ends every lane at once is not asked as fast as it can say so.
                 breather = if answered {
                     Duration::ZERO
@@ -170,6 +180,17 @@ enum Broken {
     Violation(#[from] Violation),
     #[error("closed")]
     Closed,
+}
+
+impl Broken {
+    /// Could one side not read what the other said?
+    fn is_misread(&self) -> bool {
+        match self {
+            Broken::Violation(_) => true,
+            Broken::Channel(error) => error.is_misread(),
+            Broken::Closed => false,
+        }
+    }
 }
 
 /// What became of a turn to speak.

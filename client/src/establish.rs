@@ -18,10 +18,7 @@ const PRODUCT: &str = concat!("commonhold client ", env!("CARGO_PKG_VERSION"));
 
 // The gRPC status codes that mean something here.
 const NOT_FOUND: u32 = 5;
-const INVALID_ARGUMENT: u32 = 3;
 const PERMISSION_DENIED: u32 = 7;
-const FAILED_PRECONDITION: u32 = 9;
-const UNIMPLEMENTED: u32 = 12;
 const UNAUTHENTICATED: u32 = 16;
 
 /// A lane's connection.
@@ -216,7 +213,7 @@ async fn login<N: Net>(
 fn unproven(session: &Session, error: &LoginError) -> Failure {
     Failure::Final(match error {
         LoginError::Refused | LoginError::ServerUnproven => refused(session),
-        error => incompatible(session, error.to_string()),
+        error => session.incompatible(error.to_string()),
     })
 }
 
@@ -227,28 +224,15 @@ fn refused(session: &Session) -> Error {
     }
 }
 
-fn incompatible(session: &Session, reason: String) -> Error {
-    Error::Incompatible {
-        place: session.place.clone(),
-        reason,
-    }
-}
-
 fn failure(session: &Session, error: &ChannelError) -> Failure {
-    match error {
-        ChannelError::Status {
-            code: FAILED_PRECONDITION | UNIMPLEMENTED | INVALID_ARGUMENT,
-            message,
-        } => Failure::Final(incompatible(session, message.clone())),
-        ChannelError::Protocol(_) => Failure::Final(incompatible(session, error.to_string())),
-        ChannelError::Status { .. } | ChannelError::Broken(_) => {
-            Failure::Again(Error::Unreachable {
-                place: session.place.clone(),
-                source: Arc::new(io::Error::new(
-                    io::ErrorKind::ConnectionAborted,
-                    error.to_string(),
-                )),
-            })
-        }
+    if error.is_misread() {
+        return Failure::Final(session.incompatible(error.to_string()));
     }
+    Failure::Again(Error::Unreachable {
+        place: session.place.clone(),
+        source: Arc::new(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            error.to_string(),
+        )),
+    })
 }

@@ -146,6 +146,13 @@ impl Session {
         }
     }
 
+    pub(crate) fn incompatible(&self, reason: String) -> Error {
+        Error::Incompatible {
+            place: self.place.clone(),
+            reason,
+        }
+    }
+
     pub(crate) fn lost(&self, reason: impl Into<String>, happened: Happened) -> Error {
         Error::ConnectionLost {
             place: self.place.clone(),

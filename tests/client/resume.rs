@@ -72,6 +72,26 @@ fn those_who_wait_go_on_waiting_after_a_cut() {
 }
 
 #[test]
+fn a_reply_that_cannot_be_read_is_not_asked_for_for_ever() {
+    let server = TestServer::start();
+    let cutter = Cutter::before(&server);
+    let ch = server
+        .options_at(&cutter.socket())
+        .connect_blocking()
+        .expect("connects");
+    let dict = ch.dict::<String, String>("d");
+    dict.set("k", Cutter::GARBLED.to_owned()).unwrap();
+    cutter.garble(true);
+    let unread = dict.get("k").unwrap_err();
+    assert!(matches!(unread, Error::ConnectionLost { .. }), "{unread:?}");
+    assert_eq!(unread.happened(), Happened::Unknown);
+    assert_eq!(ch.stats().reconnects, 2);
+    assert_eq!(dict.len().unwrap(), 1, "all else goes on");
+    cutter.garble(false);
+    assert_eq!(dict.get("k").unwrap().as_deref(), Some(Cutter::GARBLED));
+}
+
+#[test]
 fn a_server_that_starts_again_goes_on_with_the_session() {
     let mut server = TestServer::start();
     let ch = server.options().connect_blocking().expect("connects");

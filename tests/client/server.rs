@@ -112,7 +112,8 @@ impl Drop for TestServer {
     }
 }
 
-/// Passes bytes between clients and a server, and cuts all connections when told, or after a number of bytes.
+/// Passes bytes between clients and a server, and cuts all connections when told, or after a number of bytes, or makes
+/// what the server says unreadable.
 pub(crate) struct Cutter {
     folder: TempDir,
     state: Arc<CutterState>,
@@ -126,9 +127,13 @@ struct CutterState {
     passed: AtomicU64,
     cuts: AtomicU64,
     silent: AtomicBool,
+    garbling: AtomicBool,
 }
 
 impl Cutter {
+    /// This text is made none wherever the server says it, if it is told to.
+    pub(crate) const GARBLED: &str = "text that comes as none";
+
     pub(crate) fn before(server: &TestServer) -> Cutter {
         let folder = TempDir::new().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("socket")).expect("a socket");
@@ -159,6 +164,11 @@ impl Cutter {
     /// From now on nothing that the server says arrives, and nobody can connect; or both again.
     pub(crate) fn silence(&self, silent: bool) {
         self.state.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Makes [`GARBLED`](Self::GARBLED) unreadable from now on; or not.
+    pub(crate) fn garble(&self, garbling: bool) {
+        self.state.garbling.store(garbling, Ordering::SeqCst);
     }
 
     /// Breaks every connection each time so many bytes have passed.
@@ -205,6 +215,9 @@ impl CutterState {
                 self.cut();
                 return Ok(());
             }
+            if down && self.garbling.load(Ordering::SeqCst) {
+                garble(&mut bytes[..read]);
+            }
             to.write_all(&bytes[..read])?;
         }
     }
@@ -214,6 +227,15 @@ impl CutterState {
         for stream in self.open.lock().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+}
+
+/// No UTF-8 has these bytes.
+fn garble(bytes: &mut [u8]) {
+    let text = Cutter::GARBLED.as_bytes();
+    let found = bytes.windows(text.len()).position(|window| window == text);
+    if let Some(start) = found {
+        bytes[start..start + text.len()].fill(0xff);
     }
 }
 
