@@ -5,11 +5,12 @@ the shared value first, at that place, and then the snapshot. Code in C that edi
 edits only the snapshot.
 """
 
+import ast
 import operator
 import reprlib
 
 from commonhold import tracked
-from commonhold.errors import Conflict, Missing
+from commonhold.errors import Conflict, Missing, TooLarge
 
 # How often a change is tried again when others change the value between reading and writing.
 _TRIES = 1000
@@ -60,6 +61,18 @@ def is_of(value, owner, key, path):
     there = place._owner is owner and place._key == key and place._path == path
     # What code in C changed since must be stored, and what was replaced since is not there any more.
     return there and not value._is_astray() and value == wrote
+
+
+def lacking(missing, steps):
+    """What Python raises where one of the steps leads nowhere, as the server says."""
+    said = str(missing).rpartition(" in ")[0]
+    if said.startswith("no index"):
+        return IndexError("list index out of range")
+    try:
+        return KeyError(ast.literal_eval(said.removeprefix("no key ")))
+    except (SyntaxError, ValueError):
+        # What is no literal, or is cut because it is long.
+        return KeyError(steps[-1])
 
 
 class Place:
@@ -117,21 +130,28 @@ class Place:
 
     def _change(self, act):
         """As `change`; also returns the value as it is stored now."""
-        owner, key = self._owner, self._key
-        owner._places.written_at(key, self._path)
+        self._owner._places.written_at(self._key, self._path)
+        try:
+            return self._exchange(self._path, (), act)
+        except TooLarge:
+            if not self._path:
+                raise
+            # What is too large to be edited in place is sent whole.
+            return self._exchange((), self._path, act)
+
+    def _exchange(self, path, rest, act):
+        """Stores what is at `path` after `act` has changed what the rest leads to from there."""
+        there = Place(self._owner, self._key, path)
         for _ in range(_TRIES):
-            try:
-                # What is there is told by what came, not by what a codec would make of what it made of that.
-                whole, changed = owner._read("get", key)
-            except Missing:
-                raise KeyError(key) from None
-            value = changed
-            for step in self._path:
+            # What is there is told by what came, not by what a codec would make of what it made of that.
+            came, outer = there._find("get", ask=self._owner._read)
+            value = outer
+            for step in rest:
                 value = value[step]
             result = act(value)
-            if owner._call("compare_and_set", key, whole, changed):
+            if there._ask("compare_and_set", came, outer):
                 return result, value
-        raise Conflict(f"others changed the value of {key!r} each of {_TRIES} times")
+        raise Conflict(f"others changed {there!r} each of {_TRIES} times")
 
     def append(self, value):
         """Adds a value at the end of the list."""
@@ -147,22 +167,24 @@ class Place:
         pairs = dict(*others, **named)
         self.change(lambda items: items.update(pairs))
 
-    def _ask(self, method, *arguments):
+    def _ask(self, method, *arguments, ask=None):
+        ask = ask or self._owner._call
         if not self._path:
-            return self._owner._call(method, self._key, *arguments)
-        return self._owner._call(method, self._key, *arguments, path=list(self._path))
+            return ask(method, self._key, *arguments)
+        return ask(method, self._key, *arguments, path=list(self._path))
+
+    def _find(self, method, *arguments, ask=None):
+        """As `_ask`; what is not there is missing as it is to a dict or list."""
+        try:
+            return self._ask(method, *arguments, ask=ask)
+        except Missing as missing:
+            raise lacking(missing, (self._key, *self._path)) from None
 
     def _make(self, method, *arguments):
         self._owner._places.written_at(self._key, self._path)
         if not self._path and method != "increment":
             replaced(self._owner._places, self._key)
-        try:
-            return self._ask(method, *arguments)
-        except Missing as missing:
-            where = self._path[-1] if self._path else self._key
-            if isinstance(where, int) and "index" in str(missing):
-                raise IndexError("list index out of range") from None
-            raise KeyError(where) from None
+        return self._find(method, *arguments)
 
     def __repr__(self):
         steps = "".join(f"[{step!r}]" for step in (self._key, *self._path))

@@ -374,11 +374,42 @@ def test_what_another_wrote_meanwhile_is_never_undone(ch, server):
     toggling = threading.Thread(target=toggle)
     toggling.start()
     log = ch.dict("d")["k"]["log"]
-    for number in range(1000):
-        log.append(number)
-    done.set()
-    toggling.join()
+    try:
+        for number in range(1000):
+            log.append(number)
+    finally:
+        done.set()
+        toggling.join()
     assert ch.dict("d").get("k")["log"] == list(range(1000)) and not undone
+
+
+def test_what_is_too_large_to_be_edited_in_place_is_changed_all_the_same(ch):
+    d = ch.dict("d")
+    d["k"] = {"log": [1], "ballast": bytes(100_000)}
+    d["k"]["log"].append(2)
+    assert d.at("k", "log").change(lambda log: log.pop(0)) == 1
+    # It becomes so by the change.
+    d["l"] = {"parts": [bytes(60_000)]}
+    d["l"]["parts"].append(bytes(60_000))
+    assert d.get("k")["log"] == [2] and [len(part) for part in d.get("l")["parts"]] == [60_000] * 2
+
+
+def test_what_leads_nowhere_is_named(ch):
+    d = ch.dict("d")
+    d["k"] = {"list": [1], "n": 1}
+    long = "long" * 100
+    for path, error, named in (
+        (("j", "list"), KeyError, "j"),
+        (("k", "j", "list"), KeyError, "j"),
+        (("k", ("it's", 1), "list"), KeyError, ("it's", 1)),
+        (("k", long), KeyError, long),
+        (("k", "list", 1), IndexError, "list index out of range"),
+        (("k", "n", 0), TypeError, "a path cannot go into an int"),
+    ):
+        for act in (lambda place: place.append(2), lambda place: place.pop(), lambda place: place.delete()):
+            with pytest.raises(error) as raised:
+                act(d.at(*path))
+            assert raised.value.args == (named,)
 
 
 def test_an_in_place_operator_adds_only_to_what_was_not_set_since(ch):

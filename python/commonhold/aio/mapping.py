@@ -4,7 +4,8 @@ import types
 from collections.abc import Mapping
 
 from commonhold.aio.object import Fenceable, Object
-from commonhold.errors import Conflict, Missing
+from commonhold.errors import Conflict, Missing, TooLarge
+from commonhold.nested import lacking
 
 _NOTHING = object()
 
@@ -206,19 +207,27 @@ class Place:
 
         Returns what `act` returned. It is called once a try, with a copy that it may change in place.
         """
+        try:
+            return await self._exchange(self._path, (), act)
+        except TooLarge:
+            if not self._path:
+                raise
+            # What is too large to be edited in place is sent whole.
+            return await self._exchange((), self._path, act)
+
+    async def _exchange(self, path, rest, act):
+        """Stores what is at `path` after `act` has changed what the rest leads to from there."""
+        there = Place(self._owner, self._key, path)
         for _ in range(_TRIES):
-            try:
-                # What is there is told by what came, not by what a codec would make of what it made of that.
-                whole, changed = await self._owner._read("get", self._key)
-            except Missing:
-                raise KeyError(self._key) from None
-            value = changed
-            for step in self._path:
+            # What is there is told by what came, not by what a codec would make of what it made of that.
+            came, outer = await there._make("get", ask=self._owner._read)
+            value = outer
+            for step in rest:
                 value = value[step]
             result = act(value)
-            if await self._owner.compare_and_set(self._key, whole, changed):
+            if await there._make("compare_and_set", came, outer):
                 return result
-        raise Conflict(f"others changed the value of {self._key!r} each of {_TRIES} times")
+        raise Conflict(f"others changed {there!r} each of {_TRIES} times")
 
     async def append(self, value):
         """Adds a value at the end of the list."""
@@ -234,15 +243,12 @@ class Place:
         pairs = dict(*others, **named)
         await self.change(lambda items: items.update(pairs))
 
-    async def _make(self, method, *arguments):
+    async def _make(self, method, *arguments, ask=None):
         path = {"path": list(self._path)} if self._path else {}
         try:
-            return await self._owner._call(method, self._key, *arguments, **path)
+            return await (ask or self._owner._call)(method, self._key, *arguments, **path)
         except Missing as missing:
-            where = self._path[-1] if self._path else self._key
-            if isinstance(where, int) and "index" in str(missing):
-                raise IndexError(str(missing)) from None
-            raise KeyError(where) from None
+            raise lacking(missing, (self._key, *self._path)) from None
 
     def __repr__(self):
         steps = "".join(f"[{step!r}]" for step in (self._key, *self._path))

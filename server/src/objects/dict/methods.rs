@@ -60,6 +60,7 @@ pub static KIND: Kind = Kind {
                 KEY,
                 Parameter::optional("expected", "value, NaN equals itself here; left out: the key must be missing"),
                 VALUE,
+                PATH,
             ],
         ),
         Method::write(

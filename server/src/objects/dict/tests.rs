@@ -329,6 +329,21 @@ fn paths_reach_inside_a_value() {
     check(dict, path(ask("pop", ["d".into(), 3.into()]), &["x".into()]), "3");
     check(dict, path(ask("delete", ["d".into()]), &["n".into()]), "None");
     check(dict, get(&[]), r#"{"list": [2]}"#);
+    let cas = |key: &str, steps: &[Value]| {
+        path(ask("compare_and_set", []).with("key", key).with("value", 8), steps)
+    };
+    let first = [list(), 0.into()];
+    check(dict, cas("d", &first).with("expected", 1), "False");
+    check(dict, cas("d", &first), "False");
+    check(dict, cas("d", &first).with("expected", 2), "True");
+    check(dict, cas("d", &["m".into()]).with("expected", Value::Null), "False");
+    check(dict, cas("d", &["m".into()]), "True");
+    check(dict, get(&[]), r#"{"list": [8], "m": 8}"#);
+    check(dict, cas("d", &["m".into(), 0.into()]), "WrongType: a path cannot go into an int");
+    check(dict, cas("d", &[list(), 1.into()]), "NotFound: no index 1 in a list of 1");
+    check(dict, cas("e", &first).with("expected", 1), "False");
+    check(dict, cas("e", &first), r#"NotFound: no key "e""#);
+    check(dict, path(ask("delete", ["d".into()]), &["m".into()]), "None");
     check(
         dict,
         path(ask("set", ["e".into(), 9.into()]), &[list()]),

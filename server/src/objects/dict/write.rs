@@ -2,8 +2,8 @@
 
 use super::super::paging::few;
 use super::super::{Arguments, Decision, Operation};
-use super::edit::steps;
 use super::super::ordered::Near;
+use super::edit::steps;
 use super::{Dict, fresh, pair_value};
 use commonhold_proto::value::path;
 use commonhold_proto::{Code, Refusal, Row, RowKey, Rows, Ticket, Value};
@@ -106,15 +106,26 @@ impl Dict {
         call: &Arguments,
     ) -> Result<Decision, Refusal> {
         let (key, value) = (call.value("key")?, call.value("value")?.clone());
-        let as_expected = match (self.find(key)?.1, call.get("expected")) {
-            (Some(entry), Some(expected)) => entry.held.value.is_or_equals(expected),
-            (None, None) => true,
-            _ => false,
+        let (entry, steps) = (self.find(key)?.1, steps(call)?);
+        let there = match &entry {
+            Some(entry) => path::get(&entry.held.value, steps),
+            None => Err(path::no_key(key)),
+        };
+        let as_expected = match (there, call.get("expected")) {
+            (Ok(there), Some(expected)) => there.is_or_equals(expected),
+            (Err(error), expected) if error.is_absence() => expected.is_none(),
+            (Ok(_), None) => false,
+            (Err(error), _) => return Err(error.into()),
         };
         if !as_expected {
             return Ok(Decision::reply(false));
         }
-        Ok(Decision::reply(true).with(self.put(operation, key, value)?))
+        if steps.is_empty() {
+            return Ok(Decision::reply(true).with(self.put(operation, key, value)?));
+        }
+        let entry = entry.ok_or_else(|| path::no_key(key))?;
+        let whole = path::set(&entry.held.value, steps, value)?;
+        Ok(Decision::reply(true).with(entry.keep(whole)))
     }
 
     pub(super) fn compare_and_delete(&self, call: &Arguments) -> Result<Decision, Refusal> {
