@@ -4,6 +4,10 @@ CARGO ?= cargo
 PYTHON ?= python3
 # The further Pythons that `make exam` runs the wheel under, as far as they are there. Stubs are checked under the first alone.
 PYTHONS ?= python3.12 python3.13
+# The program that a name of these stands for, if it runs: on the path, where pyenv puts stand-ins that may not, or in pyenv.
+PYENV_ROOT ?= $(HOME)/.pyenv
+there = $(shell for python in $(1) $(wildcard $(PYENV_ROOT)/versions/*/bin/$(1)); do \
+  $$python -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 
 # The Python package is built into a virtual environment of its own, beside the rest of what is built.
 VENV := $(CURDIR)/target/venv
@@ -48,7 +52,7 @@ exam: $(VENV)/ready
 	cd python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin develop --release --quiet --locked
 	cd python && COMMONHOLD_EXAM=full COMMONHOLD_BIN=$(CURDIR)/target/release/commonhold $(VENV)/bin/python -m pytest -q
 	cd python && VIRTUAL_ENV=$(VENV) $(VENV)/bin/maturin build --release --quiet --locked --out $(VENV)-wheel
-	for python in $(foreach python,$(PYTHONS),$(shell command -v $(python))); do \
+	for python in $(foreach python,$(PYTHONS),$(or $(call there,$(python)),$(info there is no $(python)))); do \
 	  venv=$(VENV)-$$(basename $$python); echo "the tests of Python under $$python"; \
 	  test -d $$venv || $$python -m venv $$venv || exit; \
 	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements.txt || exit; \
