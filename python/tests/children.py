@@ -35,6 +35,12 @@ class Ticks:
         self.armed = True
         signal.setitimer(signal.ITIMER_REAL, time)
 
+    def until_then(self, act):
+        """Has something done again and again."""
+        # A loop of its own: where one ends a `try` block, its jump back is in no `try` of CPython 3.13's.
+        while self.armed:
+            act()
+
     def _tick(self, _number, _frame):
         if self.armed:
             self.armed = False

@@ -61,13 +61,16 @@ heard_by_nobody = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExc
 def test_a_signal_at_any_step_leaves_no_block_s_lock_behind(ch, kind):
     held = ch.semaphore("s", 1) if kind == "semaphore" else getattr(ch, kind)("l")
     is_free = (lambda: held.value() == 1) if kind == "semaphore" else lambda: not held.locked()
+
+    def block():
+        with held.write() if kind == "rwlock" else held:
+            pass
+
     with Ticks() as ticks:
         for number in range(120):
             with contextlib.suppress(Tick):
                 ticks.arm(0.0001 + number * 1e-5)
-                while ticks.armed:
-                    with held.write() if kind == "rwlock" else held:
-                        pass
+                ticks.until_then(block)
             # A release whose reply was not awaited is carried out all the same.
             until(is_free)
 

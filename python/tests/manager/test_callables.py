@@ -188,8 +188,7 @@ def test_a_handlers_exception_is_not_the_managers(own):
         while rung < 20:
             try:
                 ticks.arm(0.0005)
-                while ticks.armed:
-                    own.list([1])
+                ticks.until_then(lambda: own.list([1]))
             except Tick:
                 rung += 1
     assert own.list([1])[:] == [1]
