@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import platform
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ OURS = "commonhold.multiprocessing"
 #: What is said of a program that does not end.
 HANGS = "it hangs"
 _LONGEST = 60
+# The number of the system call that waits for locks, the interpreter's too.
+_FUTEX = "98" if platform.machine() == "aarch64" else "202"
 
 
 def found(program, module, **environment):
@@ -113,8 +116,7 @@ def when_blocked(act):
         # CPython's connection has sent the call and reads; our queue is being asked.
         while frame is not None and frame.f_code.co_name not in ("_recv", "_do"):
             frame = frame.f_back
-        asleep = pathlib.Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[0] == "S"
-        looks.append(frame if asleep else None)
+        looks.append(frame if _in_system_call() else None)
         # Once it may be on its way to the system call that waits, which a signal does not end before it has begun; or wait for
         # the interpreter, which it has between looks.
         return len(looks) >= 5 and looks[-1] is not None and all(look is looks[-1] for look in looks[-5:])
@@ -124,6 +126,17 @@ def when_blocked(act):
         act()
 
     threading.Thread(target=run).start()
+
+
+def _in_system_call():
+    """Does the main thread wait in the kernel, and not for the interpreter?"""
+    task = pathlib.Path(f"/proc/self/task/{os.getpid()}")
+    try:
+        call = (task / "syscall").read_text().split()[0]
+    except OSError:
+        # A kernel that does not tell; then the interpreter may be it.
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+    return call not in ("running", _FUTEX)
 
 
 def aside(act, *arguments):

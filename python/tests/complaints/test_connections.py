@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from sides import OURS, THEIRS, aside, both, found, outcome, patience, when_blocked
+from sides import HANGS, OURS, THEIRS, aside, both, found, outcome, patience, when_blocked
 
 
 def interrupted_call(module):
@@ -29,7 +29,8 @@ def interrupted_call(module):
 
 def test_an_interrupted_call_desynchronises_no_connection():
     theirs, ours = both(interrupted_call)
-    assert theirs == ["item", {"a": 1}], "each reply is that of the call before"
+    # Each reply is that of the call before; rarely, on a busy machine, the program does not end.
+    assert theirs in (["item", {"a": 1}], HANGS)
     assert ours == [{"a": 1}, 1]
 
 
